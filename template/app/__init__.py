@@ -1,0 +1,1 @@
+"""The application. Start reading at `app.main`."""

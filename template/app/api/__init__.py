@@ -1,0 +1,1 @@
+"""HTTP, one file a table. A new file here with a `router` is served."""

@@ -1,0 +1,63 @@
+"""Engines: how a connection is opened, limited, checked and given back."""
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.database.errors import DatabaseUnavailableError
+from app.database.guards import refuse_swallowed_errors
+from app.database.pool import discard_unfinished, ping_after_idle
+from app.database.slow_queries import log_slow_queries
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
+
+
+def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -> AsyncEngine:
+    """Return an engine whose connections carry their own limits; `read_only` ones autocommit and refuse to write."""
+    engine = create_async_engine(
+        url,
+        isolation_level="AUTOCOMMIT" if read_only else None,
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        pool_timeout=settings.pool_timeout,
+        pool_recycle=settings.pool_recycle,
+        pool_use_lifo=settings.pool_lifo,
+        hide_parameters=True,  # values of a failed statement are personal data in a log
+        connect_args={"timeout": settings.connect_timeout, "server_settings": server_settings(settings, read_only)},
+    )
+    event.listen(engine.sync_engine, "do_connect", _connect)
+    ping_after_idle(engine)
+    discard_unfinished(engine)
+    refuse_swallowed_errors(engine)
+    log_slow_queries(engine, settings.slow_query)
+    return engine
+
+
+def server_settings(settings: Settings, read_only: bool) -> dict[str, str]:
+    """Return the parameters that a connection gives the server; times are milliseconds there."""
+    return {
+        "application_name": f"{settings.application_name}:{'read' if read_only else 'write'}",
+        "default_transaction_read_only": "on" if read_only else "off",
+        "statement_timeout": _milliseconds(settings.statement_timeout),
+        "lock_timeout": _milliseconds(settings.lock_timeout),
+        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout),
+        "client_connection_check_interval": _milliseconds(settings.client_check_interval),
+        "timezone": "UTC",
+        "jit": "off",  # costs more than it saves on the short statements of a service
+    }
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(round(seconds * 1000))
+
+
+def _connect(dialect: "Dialect", _entry: Any, args: list[Any], arguments: dict[str, Any]) -> "DBAPIConnection":
+    # asyncpg raises bare OSErrors, which elsewhere in the application would mean something else.
+    try:
+        return dialect.connect(*args, **arguments)
+    except (OSError, TimeoutError) as error:
+        raise DatabaseUnavailableError from error

@@ -1,0 +1,103 @@
+"""What went wrong in the database, in words for a client.
+
+Told apart by SQLSTATE and the driver's constraint name, never by message text, which changes with version and language.
+"""
+
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+
+from sqlalchemy.exc import DBAPIError, NotSupportedError
+
+from app.database.constraints import fields_of
+
+RETRYABLE = frozenset({"40001", "40P01"})
+"""Serialization failure and deadlock: the same work may succeed when it is run again."""
+
+
+class DatabaseUnavailableError(ConnectionError):
+    """No connection to the database could be opened."""
+
+
+class RuleError(ValueError):
+    """A value that fits its column but breaks a rule of its model; the client is told `detail`."""
+
+    def __init__(self, field: str, detail: str) -> None:
+        super().__init__(detail)
+        self.field, self.detail = field, detail
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What a client is told. `code` is stable and meant for programs, `detail` for people."""
+
+    status: HTTPStatus
+    code: str
+    detail: str
+    fields: tuple[str, ...] = ()
+
+
+UNAVAILABLE = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "The database cannot be reached.")
+BUSY = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "database_busy", "The database is busy; try again.")
+CONTENDED = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others changed the same rows; try again.")
+TIMED_OUT = Failure(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", "The database took too long.")
+FORBIDDEN = Failure(HTTPStatus.FORBIDDEN, "forbidden", "This row may not be written by you.")
+STALE = Failure(HTTPStatus.PRECONDITION_FAILED, "stale", "The row has changed since; read it again.")
+INTERNAL = Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here; it has been logged.")
+INVALID = Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_value", "A value does not fit its field.")
+TAKEN = Failure(HTTPStatus.CONFLICT, "taken", "Another row has this value already.")
+UNKNOWN_REFERENCE = Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_reference", "There is no row with this id.")
+STILL_REFERENCED = Failure(HTTPStatus.CONFLICT, "still_referenced", "Other rows still refer to this one.")
+
+BY_STATE = {
+    "22012": INTERNAL,  # division by zero: ours, no value of a client's may cause it
+    "23001": STILL_REFERENCED,  # RESTRICT, from PostgreSQL 18 on
+    "23502": INVALID,
+    "23505": TAKEN,
+    "23514": INVALID,
+    "23P01": TAKEN,
+    "3D000": UNAVAILABLE,
+    "40001": CONTENDED,
+    "40P01": CONTENDED,
+    "54000": INVALID,  # a value too long for its index
+    "55P03": BUSY,
+    "57014": TIMED_OUT,
+}
+BY_CLASS = {"08": UNAVAILABLE, "22": INVALID, "28": UNAVAILABLE, "53": BUSY, "57": UNAVAILABLE}
+
+
+def sqlstate(error: DBAPIError) -> str:
+    """Return the five characters of the SQLSTATE, or an empty string when the server did not answer."""
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def failure_of(error: DBAPIError) -> Failure:
+    """Translate a database error; what only our own mistakes can cause is `INTERNAL`."""
+    if error.connection_invalidated:
+        return UNAVAILABLE
+    state = sqlstate(error)
+    if isinstance(error, NotSupportedError) and not state:
+        return CONTENDED  # a prepared statement from before a migration; the next one is new
+    if state == "42501":
+        return FORBIDDEN if _from_with_check(error) else INTERNAL
+    if state == "23503":
+        return _foreign_key(error)
+    failure = BY_STATE.get(state) or BY_CLASS.get(state[:2], INTERNAL)
+    return replace(failure, fields=_fields(error)) if state[:2] == "23" else failure
+
+
+def _foreign_key(error: DBAPIError) -> Failure:
+    # Both directions share SQLSTATE and constraint. At COMMIT there is no statement: then either may be meant.
+    if error.statement is None or error.statement.lstrip().upper().startswith("DELETE"):
+        return STILL_REFERENCED
+    return replace(UNKNOWN_REFERENCE, fields=_fields(error))
+
+
+def _from_with_check(error: DBAPIError) -> bool:
+    return getattr(error.driver_exception, "server_source_function", None) == "ExecWithCheckOptions"
+
+
+def _fields(error: DBAPIError) -> tuple[str, ...]:
+    driver = error.driver_exception
+    if column := getattr(driver, "column_name", None):
+        return (column,)
+    return fields_of(getattr(driver, "constraint_name", None) or "")

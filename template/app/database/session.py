@@ -1,0 +1,71 @@
+"""The two kinds of session a route can ask for. It takes one of them, never both.
+
+`SessionDep` is one transaction, committed before the response is sent. `ReadSessionDep` autocommits every statement
+(one round trip each) on an engine that refuses to write. Streams and background work open their own session from
+`request.state["sessions"]`, best through `app.database.retry.in_transaction`.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated, NewType
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.database.engine import create_engine
+from app.database.guards import SwallowedDatabaseError
+from app.database.url import parse_url
+from app.settings import Settings
+
+ReadSession = NewType("ReadSession", AsyncSession)
+"""A session for reading. Functions that only read take this type, so both kinds fit."""
+
+WriteSession = NewType("WriteSession", ReadSession)
+"""A session within a transaction that will be committed."""
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """The session factories of an application."""
+
+    write: async_sessionmaker[AsyncSession]
+    read: async_sessionmaker[AsyncSession]
+
+
+@asynccontextmanager
+async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
+    """Open the engines for as long as the context lasts. Connections are made when they are first needed."""
+    url = parse_url(settings.database_url.get_secret_value())
+    write, read = create_engine(url, settings), create_engine(url, settings, read_only=True)
+    try:
+        yield Sessions(write=_factory(write), read=_factory(read))
+    finally:
+        await write.dispose()
+        await read.dispose()
+
+
+def _factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    # A session that was closed stays closed: use after the request fails instead of opening a transaction nobody ends.
+    return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
+
+
+async def write_session(request: Request) -> AsyncIterator[WriteSession]:
+    """Yield a session in a transaction; commit it after the route returned, roll it back when the route failed."""
+    sessions: Sessions = request.state["sessions"]
+    async with sessions.write() as session, session.begin() as transaction:
+        yield WriteSession(ReadSession(session))
+        if not transaction.is_active:  # a failed flush was caught and dropped
+            raise SwallowedDatabaseError
+
+
+async def read_session(request: Request) -> AsyncIterator[ReadSession]:
+    """Yield a session for reading."""
+    sessions: Sessions = request.state["sessions"]
+    async with sessions.read() as session:
+        yield ReadSession(session)
+
+
+# Scope "function": the commit comes before the response, so a commit that fails is never answered with success.
+SessionDep = Annotated[WriteSession, Depends(write_session, scope="function")]
+ReadSessionDep = Annotated[ReadSession, Depends(read_session, scope="function")]

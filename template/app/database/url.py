@@ -1,0 +1,27 @@
+"""A connection string as people write it, as a URL for SQLAlchemy and asyncpg."""
+
+import sqlalchemy as sa
+
+SCHEMES = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
+PARAMETERS = frozenset({"sslmode", "host"})
+
+
+def parse_url(text: str) -> sa.URL:
+    """Return the URL of a PostgreSQL connection string.
+
+    Raises:
+        ValueError: the string is no PostgreSQL URL, or has a parameter that would not reach the server.
+    """
+    try:
+        url = sa.make_url(text)
+    except sa.exc.ArgumentError:
+        raise ValueError(
+            "a database URL reads postgresql://user:password@host:5432/name, and this one does not"
+        ) from None
+    if url.drivername not in SCHEMES:
+        raise ValueError(f"a database URL starts with postgresql://, not with {url.drivername}://")
+    if unknown := sorted(url.query.keys() - PARAMETERS):
+        raise ValueError(f"the database URL has {', '.join(unknown)}, which is not supported; take it out")
+    query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
+    # On SQLAlchemy 2.1 the bare scheme means psycopg.
+    return url.set(drivername="postgresql+asyncpg", query=query)

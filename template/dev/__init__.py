@@ -1,0 +1,1 @@
+"""Tools for development and tests; production code in app/ never imports them."""

@@ -1,0 +1,77 @@
+"""The command `dev`: a database with its schema and sample data, and the server, until Ctrl-C."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+from dev.worker import follow_parent
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+# uvicorn starts a worker by importing this module once more.
+follow_parent()
+
+
+def main() -> None:
+    options = _parse_options()
+    os.chdir(PROJECT)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end)
+    _require_free(options.host, options.port)
+    _run(options)
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    # On its way out it ends the blocks that started something.
+    sys.exit(0)
+
+
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="dev", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--no-reload", dest="reload", action="store_false", help="do not restart when app/ changes")
+    parser.add_argument("--no-sample-data", dest="sample_data", action="store_false", help="leave empty tables empty")
+    return parser.parse_args()
+
+
+def _require_free(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except (OSError, OverflowError) as error:
+            sys.exit(f"Cannot serve on {host}:{port} ({error}): stop the process that does, or choose another --port.")
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported here: they take their time, in which Ctrl-C is heeded already and which no worker has to wait for.
+    import uvicorn
+
+    from dev.announce import announce_when_serving
+    from dev.database import development_database
+    from dev.postgres import PostgresError
+
+    try:
+        with development_database(fill=options.sample_data) as database:
+            announce_when_serving(options.host, options.port, database)
+            uvicorn.run(
+                "app.main:create_app",
+                factory=True,
+                host=options.host,
+                port=options.port,
+                reload=options.reload,
+                reload_dirs=["app"] if options.reload else None,
+                # A stream that a browser keeps open would otherwise put off a reload, and the end, for ever.
+                timeout_graceful_shutdown=2,
+            )
+    except PostgresError as error:
+        sys.exit(str(error))
+
+
+if __name__ == "__main__":
+    main()
