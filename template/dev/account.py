@@ -81,8 +81,11 @@ def reachable_binaries(binaries: Binaries, account: Account) -> Binaries:
 
 
 def _reaches(account: Account, path: Path) -> bool:
+    if not account:
+        return True
     try:
-        return not account or subprocess.run(["test", "-x", path], cwd="/", check=False, **account).returncode == 0
+        test = ["/bin/sh", "-c", 'test -x "$1"', "sh", path]
+        return subprocess.run(test, cwd="/", check=False, **account).returncode == 0
     except OSError as error:
         raise PostgresError(NEEDS_ANOTHER_ACCOUNT) from error
 

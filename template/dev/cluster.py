@@ -9,6 +9,8 @@ from pathlib import Path
 from dev.account import Account, give
 from dev.binaries import Binaries, PostgresError
 
+FIRST_WITH_BUILTIN_LOCALES = 17
+
 
 def open_cluster(folder: Path, binaries: Binaries, account: Account, lock: int) -> str:
     """Make the data where there are none, and return the password. Raises PostgresError."""
@@ -73,6 +75,6 @@ def _new_password(folder: Path, account: Account) -> Path:
 
 
 def _locale(binaries: Binaries) -> list[str]:
-    """UTF-8 rules that come with the server; before PostgreSQL 17 only C does, where lower() knows ASCII alone."""
-    has_builtin_locales = int(binaries.major) >= 17
-    return ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if has_builtin_locales else [])]
+    """UTF-8 rules that come with the server; earlier only C does, where lower() knows ASCII alone."""
+    builtin = int(binaries.major) >= FIRST_WITH_BUILTIN_LOCALES
+    return ["--locale=C", *(["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else [])]

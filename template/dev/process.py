@@ -45,7 +45,7 @@ def running_process(
 def _guard(server: subprocess.Popen[bytes]) -> Iterator[None]:
     """A shell that stops the server when our end of its pipe closes, as the death of this process does too."""
     guard = subprocess.Popen(
-        ["sh", "-c", 'read -r _; kill -INT "$1"', "postgres-guard", str(server.pid)],
+        ["/bin/sh", "-c", 'read -r _; kill -INT "$1"', "postgres-guard", str(server.pid)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

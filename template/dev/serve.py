@@ -5,15 +5,16 @@ import os
 import signal
 import socket
 import sys
+from multiprocessing import current_process
 from pathlib import Path
 from types import FrameType
 
-from dev.worker import follow_parent
-
 PROJECT = Path(__file__).resolve().parent.parent
 
-# uvicorn starts a worker by importing this module once more.
-follow_parent()
+# uvicorn starts a worker by importing this module again. Ctrl-C in a terminal goes to the worker too, where it
+# would print a traceback until uvicorn takes care of it.
+if current_process().name != "MainProcess":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main() -> None:
@@ -60,7 +61,7 @@ def _run(options: argparse.Namespace) -> None:
         with development_database(fill=options.sample_data) as database:
             announce_when_serving(options.host, options.port, database)
             uvicorn.run(
-                "app.main:create_app",
+                "dev.worker:create_app",
                 factory=True,
                 host=options.host,
                 port=options.port,

@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app import models
 from app.database.base import Base
 from app.database.touch import CREATE_FUNCTION, create_trigger
 from app.database.url import parse_url
@@ -18,7 +17,7 @@ SCHEMAS = ("app", "private")
 
 async def create_schema() -> list[str]:
     """Create what the models have and the database has not, as the login that owns the tables; return the new tables."""
-    import_modules(models)
+    import_modules("app.models")
     settings = get_settings()
     url = settings.migration_database_url or settings.database_url
     engine = create_async_engine(parse_url(url.get_secret_value()), poolclass=NullPool)

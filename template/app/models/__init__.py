@@ -1,1 +1,5 @@
-"""Tables, one file each. A new file here is found by the application, by Alembic and by the tests."""
+"""Tables, one file each. Importing one imports them all, so that relationships find their other side."""
+
+from app.discovery import import_modules
+
+import_modules(__name__)

@@ -12,11 +12,10 @@ from app.schemas.base import Input
 
 
 async def set_links(session: WriteSession, row: Base, links: Mapping[str, sa.Table], body: Input) -> None:
-    """Link a stored row to the ids that `body` names, field by field, and read back the lists as they now are."""
+    """Link a stored row to the ids that `body` names, field by field."""
     (row_id,) = sa.inspect(row).mapper.primary_key_from_instance(row)
     for name in sorted(links.keys() & body.model_fields_set):
         await _replace(session, links[name], row_id, getattr(body, name))
-    await session.refresh(row, [*links, "updated_at"])
 
 
 async def _replace(session: WriteSession, links: sa.Table, row_id: uuid.UUID, ids: Collection[uuid.UUID]) -> None:

@@ -1,0 +1,1 @@
+"""Tests mirror `app/`; `contract/` holds what is true of every table."""

@@ -1,0 +1,35 @@
+"""The tables under test, and how a test makes rows of them."""
+
+from typing import Any
+
+import pytest
+
+from app.database.base import Base
+from app.database.retry import in_transaction
+from app.database.session import Sessions, WriteSession
+from dev.factories import Resource, key_of, make, resources
+
+TABLES = resources()
+each_table = pytest.mark.parametrize("table", TABLES, ids=[table.name for table in TABLES])
+
+
+def table_named(name: str) -> Resource:
+    """Return the table with this module name."""
+    return next(table for table in TABLES if table.name == name)
+
+
+async def stored(sessions: Sessions, table: Resource, count: int = 1, **given: Any) -> list[Base]:
+    """Store rows, and for each what it must refer to."""
+
+    async def store(session: WriteSession) -> list[Base]:
+        return [await make(session, table, **given) for _ in range(count)]
+
+    return await in_transaction(sessions, store)
+
+
+async def body_for(sessions: Sessions, table: Resource) -> dict[str, Any]:
+    """Return a valid JSON body; what it must refer to is stored."""
+    others = {other.table.name: other for other in TABLES}
+    references = table.references(required=True).items()
+    keys = {column: key_of((await stored(sessions, others[target]))[0]) for column, target in references}
+    return table.body(**keys).model_dump(mode="json")
