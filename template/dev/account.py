@@ -84,10 +84,10 @@ def _reaches(account: Account, path: Path) -> bool:
     if not account:
         return True
     try:
-        test = ["/bin/sh", "-c", 'test -x "$1"', "sh", path]
-        return subprocess.run(test, cwd="/", check=False, **account).returncode == 0
+        test = subprocess.run(["/bin/sh", "-c", 'test -x "$1"', "sh", path], cwd="/", check=False, **account)
     except OSError as error:
         raise PostgresError(NEEDS_ANOTHER_ACCOUNT) from error
+    return test.returncode == 0
 
 
 def _copy_installation(installation: Path, target: Path) -> None:

@@ -29,4 +29,5 @@ def _named(table: sa.Table) -> Iterator[tuple[str, tuple[str, ...]]]:
         else:
             names = [column.name for column in getattr(item, "columns", ())]
             # A client sends an association as a list of ids: `category_id` stood in `category_ids`.
-            yield str(item.name), tuple(f"{name}s" if is_association else name for name in names)
+            lists = [f"{name.removeprefix('related_')}s" for name in names]
+            yield str(item.name), tuple(lists if is_association else names)
