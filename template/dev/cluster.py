@@ -30,9 +30,8 @@ def open_cluster(folder: Path, binaries: Binaries, account: Account, lock: int) 
 
 
 def server_environment() -> dict[str, str]:
-    """Ours without what would change the server: PGDATA, PGPORT, a locale that this machine lacks."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-    return kept | {"LC_ALL": "C", "TZ": "UTC"}
+    """Ours, but for a valid locale, which the server insists on under macOS, and the time zone of hosted databases."""
+    return {**os.environ, "LC_ALL": "C", "TZ": "UTC"}
 
 
 def _initialise(folder: Path, binaries: Binaries, account: Account, lock: int) -> None:

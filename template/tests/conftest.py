@@ -14,10 +14,9 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from httpx import ASGITransport, AsyncClient
+from httpx import AsyncClient
 from pydantic_settings import SettingsConfigDict
 from sqlalchemy import event
-from starlette.types import Receive, Scope, Send
 
 from app.database.base import Base
 from app.database.session import Sessions
@@ -25,6 +24,7 @@ from app.main import create_app
 from app.settings import Settings
 from dev import schema
 from dev.postgres import temporary_server
+from tests.clients import started
 
 
 class DefaultSettings(Settings):
@@ -89,16 +89,8 @@ def settings(database_url: str) -> Settings:
 @pytest.fixture(scope="session")
 async def running(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
     """The application, started once, and a client of it."""
-    app = create_app(settings)
-    async with app.router.lifespan_context(app) as state:
-        assert state is not None
-
-        async def served(scope: Scope, receive: Receive, send: Send) -> None:
-            await app({**scope, "state": dict(state)}, receive, send)
-
-        transport = ASGITransport(served, raise_app_exceptions=False)
-        async with AsyncClient(transport=transport, base_url="http://test") as client:
-            yield client, state["sessions"]
+    async with started(create_app(settings)) as client_and_sessions:
+        yield client_and_sessions
 
 
 @pytest.fixture(scope="session")

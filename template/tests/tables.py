@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from httpx import AsyncClient
 
 from app.database.base import Base
 from app.database.retry import in_transaction
@@ -33,3 +34,21 @@ async def body_for(sessions: Sessions, table: Resource) -> dict[str, Any]:
     references = table.references(required=True).items()
     keys = {column: key_of((await stored(sessions, others[target]))[0]) for column, target in references}
     return table.body(**keys).model_dump(mode="json")
+
+
+async def fate_of(client: AsyncClient, sessions: Sessions, table: Resource, reference: str) -> str:
+    """Delete what a row refers to, and return what became of the row."""
+    target = next(other for other in TABLES if other.table.name == table.references(required=False)[reference])
+    (other,) = await stored(sessions, target)
+    given: dict[str, Any] = {reference: key_of(other)}
+    (row,) = await stored(sessions, table, **given)
+    deleted = await client.delete(f"{target.path}/{key_of(other)}")
+    if deleted.status_code == 409:
+        assert deleted.json()["code"] == "still_referenced"
+        return "keeps it"
+    assert deleted.status_code == 204
+    after = await client.get(f"{table.path}/{key_of(row)}")
+    if after.status_code == 404:
+        return "deleted too"
+    assert after.json()[reference] is None
+    return "emptied"

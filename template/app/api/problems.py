@@ -23,6 +23,7 @@ from app.database.errors import (
     RuleError,
     failure_of,
 )
+from app.database.guards import SwallowedDatabaseError
 from app.queries.pagination import BadCursorError
 
 logger = logging.getLogger(__name__)
@@ -62,6 +63,11 @@ def attach_problems(app: FastAPI) -> None:
         if failure is INTERNAL:
             logger.error("a database error that no client can cause", exc_info=error)
         return _answer(request, failure)
+
+    @app.exception_handler(SwallowedDatabaseError)
+    async def swallowed_error(request: Request, error: SwallowedDatabaseError) -> JSONResponse:
+        logger.error("a mistake in this route", exc_info=error)
+        return _answer(request, INTERNAL)
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:

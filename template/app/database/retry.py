@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from app.database.errors import RETRYABLE, sqlstate
-from app.database.session import ReadSession, Sessions, WriteSession
+from app.database.session import Sessions, WriteSession, open_transaction
 
 Result = TypeVar("Result")
 
@@ -24,8 +24,8 @@ async def in_transaction(
     attempt = 1
     while True:
         try:
-            async with sessions.write.begin() as session:
-                return await work(WriteSession(ReadSession(session)))
+            async with open_transaction(sessions) as session:
+                return await work(session)
         except DBAPIError as error:
             if sqlstate(error) not in RETRYABLE or attempt == attempts:
                 raise

@@ -50,13 +50,19 @@ def _factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
     return async_sessionmaker(engine, expire_on_commit=False, close_resets_only=False)
 
 
-async def write_session(request: Request) -> AsyncIterator[WriteSession]:
-    """Yield a session in a transaction; commit it after the route returned, roll it back when the route failed."""
-    sessions: Sessions = request.state["sessions"]
+@asynccontextmanager
+async def open_transaction(sessions: Sessions) -> AsyncIterator[WriteSession]:
+    """Open a session in a transaction that is committed at the end of the block, or rolled back when the block fails."""
     async with sessions.write() as session, session.begin() as transaction:
         yield WriteSession(ReadSession(session))
         if not transaction.is_active:  # a failed flush was caught and dropped
             raise SwallowedDatabaseError
+
+
+async def write_session(request: Request) -> AsyncIterator[WriteSession]:
+    """Yield a session in a transaction; commit it after the route returned, roll it back when the route failed."""
+    async with open_transaction(request.state["sessions"]) as session:
+        yield session
 
 
 async def read_session(request: Request) -> AsyncIterator[ReadSession]:

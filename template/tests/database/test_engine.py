@@ -1,0 +1,65 @@
+"""What a connection brings along, and what becomes of one that is no good any more."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import sqlalchemy as sa
+from asyncpg import Connection
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import pool
+from app.database.session import Sessions
+from app.main import create_app
+from app.settings import Settings
+from tests.clients import started
+
+LIMITS = sa.text(
+    "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), "
+    "current_setting('idle_in_transaction_session_timeout'), current_setting('client_connection_check_interval'), "
+    "current_setting('default_transaction_read_only'), current_setting('timezone')"
+)
+
+
+async def test_a_connection_carries_its_limits(sessions: Sessions, settings: Settings) -> None:
+    for factory, read_only in ((sessions.write, "off"), (sessions.read, "on")):
+        async with factory() as session:
+            found = (await session.execute(LIMITS)).one()
+        assert found == (f"{settings.statement_timeout:.0f}s", "3s", "30s", "2s", read_only, "UTC")
+
+
+async def test_the_pool_has_the_size_that_is_set(sessions: Sessions, settings: Settings) -> None:
+    for factory in (sessions.write, sessions.read):
+        found = factory.kw["bind"].pool
+        assert (found.size(), found._max_overflow) == (settings.pool_size, settings.max_overflow)
+
+
+@pytest.fixture
+async def single(settings: Settings, sessions: Sessions) -> AsyncIterator[Sessions]:
+    """Sessions of an application with one connection of each kind."""
+    async with started(create_app(settings.model_copy(update={"pool_size": 1, "max_overflow": 0}))) as (_, opened):
+        yield opened
+
+
+async def test_an_idle_connection_that_died_is_replaced_unseen(
+    single: Sessions, owner: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "IDLE_SECONDS", 0)
+    me = sa.text("SELECT pg_backend_pid()")
+    async with single.write() as session:
+        first = await session.scalar(me)
+    await owner.execute(f"SELECT pg_terminate_backend({first}, 5000)")
+    async with single.write() as session:
+        assert await session.scalar(me) != first
+
+
+async def test_a_connection_left_in_a_transaction_is_thrown_away(single: Sessions) -> None:
+    async with single.write() as session:
+        first = await driver_of(session)
+        await first.execute("BEGIN")
+    async with single.write() as session:
+        assert await driver_of(session) is not first
+
+
+async def driver_of(session: AsyncSession) -> Connection:
+    """Return asyncpg's own connection."""
+    return (await (await session.connection()).get_raw_connection()).driver_connection

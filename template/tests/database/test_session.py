@@ -1,0 +1,104 @@
+"""The two kinds of session: one commits before the response, the other cannot write."""
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import pytest
+import sqlalchemy as sa
+from fastapi import HTTPException
+from httpx import AsyncClient
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+
+from app.database.base import Base
+from app.database.session import ReadSessionDep, SessionDep, Sessions
+from app.main import create_app
+from app.settings import Settings
+from tests.clients import started
+
+# A name may be there once, but that is checked only at COMMIT.
+CREATE = sa.text("CREATE TABLE private.marks (name text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED)")
+WRITE = sa.text("INSERT INTO private.marks (name) VALUES ('one')")
+FAIL = sa.text("INSERT INTO private.marks (name) VALUES (NULL)")
+COUNT = sa.text("SELECT count(*) FROM private.marks")
+
+
+@pytest.fixture(scope="module")
+async def marking(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
+    """An application whose routes write a mark, and then do what handlers do."""
+    app = create_app(settings)
+
+    @app.post("/write", status_code=201)
+    async def write(session: SessionDep) -> None:
+        await session.execute(WRITE)
+
+    @app.post("/write-twice", status_code=201)
+    async def write_twice(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        await session.execute(WRITE)
+
+    @app.post("/write-and-refuse", status_code=201)
+    async def write_and_refuse(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        raise HTTPException(409)
+
+    @app.post("/swallow", status_code=201)
+    async def swallow(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        with suppress(DBAPIError):
+            await session.execute(FAIL)
+
+    @app.post("/swallow-flush", status_code=201)
+    async def swallow_flush(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        session.add(next(iter(Base.registry.mappers)).class_(created_at="never"))
+        with suppress(DBAPIError):
+            await session.flush()
+
+    @app.post("/fail-in-savepoint", status_code=201)
+    async def fail_in_savepoint(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        with suppress(DBAPIError):
+            async with session.begin_nested():
+                await session.execute(FAIL)
+
+    @app.post("/write-while-reading", status_code=201)
+    async def write_while_reading(session: ReadSessionDep) -> None:
+        await session.execute(WRITE)
+
+    async with started(app) as (client, sessions):
+        async with sessions.write.begin() as session:
+            await session.execute(CREATE)
+        yield client, sessions
+        async with sessions.write.begin() as session:
+            await session.execute(sa.text("DROP TABLE private.marks"))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "marks"),
+    [
+        ("/write", 201, 1),
+        ("/write-twice", 409, 0),
+        ("/write-and-refuse", 409, 0),
+        ("/swallow", 500, 0),
+        ("/swallow-flush", 500, 0),
+        ("/fail-in-savepoint", 201, 1),
+        ("/write-while-reading", 500, 0),
+    ],
+)
+async def test_success_is_answered_only_for_what_is_stored(
+    marking: tuple[AsyncClient, Sessions], path: str, status: int, marks: int
+) -> None:
+    client, sessions = marking
+    answer = await client.post(path)
+    async with sessions.write.begin() as session:
+        stored = await session.scalar(COUNT)
+        await session.execute(sa.text("DELETE FROM private.marks"))
+    assert (answer.status_code, stored) == (status, marks)
+    assert sessions.write.kw["bind"].pool.checkedout() == sessions.read.kw["bind"].pool.checkedout() == 0
+
+
+async def test_a_session_is_not_used_after_its_end(sessions: Sessions) -> None:
+    async with sessions.read() as session:
+        await session.execute(sa.text("SELECT 1"))
+    with pytest.raises(InvalidRequestError):
+        await session.execute(sa.text("SELECT 1"))
