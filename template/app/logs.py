@@ -1,11 +1,23 @@
-"""Logs that say to which request a line belongs."""
+"""Logs: one line for each request and each slow statement, and in every line the request that it belongs to."""
 
 import logging.config
+import re
+import time
+import uuid
 from contextvars import ContextVar
 
-from starlette.types import Scope
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+requests = logging.getLogger("app.requests")
+queries = logging.getLogger("app.queries")
 
 current_request: ContextVar[Scope | None] = ContextVar("current_request", default=None)
+LINE = "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(route)s] %(message)s"
+ACCEPTED_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
 class RequestFilter(logging.Filter):
@@ -31,14 +43,60 @@ def configure_logs(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "filters": {"request": {"()": RequestFilter}},
-            "formatters": {
-                "line": {"format": "%(asctime)s %(levelname)s %(name)s [%(request_id)s %(route)s] %(message)s"}
-            },
-            "handlers": {
-                "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]},
-            },
+            "formatters": {"line": {"format": LINE}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request"]}},
             "root": {"level": level, "handlers": ["stderr"]},
             # The request log below has the route, the status and the time; one line a request is enough.
             "loggers": {"uvicorn.access": {"level": "WARNING"}},
         }
     )
+
+
+class RequestLog:
+    """Middleware that gives each request an id, a sane `X-Request-ID` or a new one, and logs how it ended.
+
+    Pure ASGI: one BaseHTTPMiddleware would cost more than the route itself.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = scope.setdefault("state", {})["request_id"] = _request_id(scope)
+        started, status = time.perf_counter(), 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-ID"] = request_id
+            await send(message)
+
+        token = current_request.set(scope)
+        try:
+            await self.app(scope, receive, send_with_id)
+        finally:
+            requests.info("%d in %.1f ms", status, (time.perf_counter() - started) * 1000)
+            current_request.reset(token)
+
+
+def _request_id(scope: Scope) -> str:
+    sent = dict(scope["headers"]).get(b"x-request-id", b"")
+    return sent.decode() if ACCEPTED_ID.fullmatch(sent) else uuid.uuid4().hex
+
+
+def log_slow_queries(engine: AsyncEngine, threshold: float) -> None:
+    """Log each statement that takes `threshold` seconds or longer, never its values."""
+
+    @event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def start(connection: sa.Connection, *_rest: object) -> None:
+        connection.info["started"] = time.perf_counter()
+
+    @event.listens_for(engine.sync_engine, "after_cursor_execute")
+    def stop(connection: sa.Connection, _cursor: object, statement: str, *_rest: object) -> None:
+        seconds = time.perf_counter() - connection.info["started"]
+        if seconds >= threshold:
+            queries.warning("slow query: %.0f ms: %s", seconds * 1000, " ".join(statement.split()))

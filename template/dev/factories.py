@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from polyfactory.factories.pydantic_factory import ModelFactory
 from polyfactory.field_meta import FieldMeta
 
+from app import import_modules
 from app.database.base import Base
 from app.database.session import WriteSession
-from app.discovery import import_modules
-from app.schemas.base import Input, ListQuery
+from app.schemas import Input, ListQuery
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ENOUGH_DIGITS = 4

@@ -21,8 +21,7 @@ if sys.platform == "win32":
 from dev.account import Account, choose_account, give, reachable_binaries, reachable_folder
 from dev.binaries import PostgresError, find_binaries
 from dev.cluster import open_cluster
-from dev.lock import claim_folder, end_orphan
-from dev.process import running_process
+from dev.process import claim_folder, end_orphan, running_process
 
 __all__ = ["THROWAWAY", "PostgresError", "Server", "running_server", "temporary_server"]
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.database.retry import in_transaction
-from app.database.session import WriteSession, open_sessions
+from app.database.session import WriteSession, in_transaction, open_sessions
 from app.settings import get_settings
 from dev.factories import Resource, key_of, resources
 

@@ -53,8 +53,7 @@ def _run(options: argparse.Namespace) -> None:
     # Imported here: they take their time, in which Ctrl-C is heeded already and which no worker has to wait for.
     import uvicorn
 
-    from dev.announce import announce_when_serving
-    from dev.database import development_database
+    from dev.database import announce_when_serving, development_database
     from dev.postgres import PostgresError
 
     try:

@@ -24,7 +24,7 @@ from app.main import create_app
 from app.settings import Settings
 from dev import schema
 from dev.postgres import temporary_server
-from tests.clients import started
+from tests.support import started
 
 
 class DefaultSettings(Settings):

@@ -1,4 +1,7 @@
-"""Settings that are missing or wrong end the start with one sentence."""
+"""Settings: what is missing or wrong ends the start, and the files around the code name exactly what is read."""
+
+import re
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +32,96 @@ def test_a_wrong_value_is_named_but_not_shown(monkeypatch: pytest.MonkeyPatch) -
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:your_password_here@db/shop")
     assert "your_password_here" not in repr(get_settings())
+
+
+PROJECT = Path(__file__).parents[1]
+NAMES = {name.upper() for name in Settings.model_fields}
+# Read by others: uvicorn's command line, the PostgreSQL image, Python and the shell.
+OTHERS = {"WORKERS", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PATH", "PYTHONUNBUFFERED", "TZ"}
+EXAMPLE = re.compile(r"^#? ?([A-Z_]+)=(.*)$", re.MULTILINE)
+
+
+def read(name: str) -> str:
+    return (PROJECT / name).read_text()
+
+
+def compose_environment() -> dict[str, str]:
+    """What compose.yaml sets, in any service: the deeper lines below each `environment:`."""
+    blocks = re.findall(r"^( +)environment:\n((?:\1 +.*\n)+)", read("compose.yaml"), re.MULTILINE)
+    return {name: value for _, block in blocks for name, value in re.findall(r"([A-Z_]+): (.*)\n", block)}
+
+
+def image_environment() -> dict[str, str]:
+    """What the last stage of the Dockerfile sets."""
+    lines = re.findall(r"^ENV (.*)$", read("Dockerfile").rpartition("\nFROM ")[2], re.MULTILINE)
+    return {name: value for line in lines for name, value in re.findall(r'([A-Z_]+)=("[^"]*"|\S+)', line)}
+
+
+def settings_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Read the settings as the application does when it starts in this folder."""
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(folder)
+    return Settings.model_validate({})
+
+
+def test_the_example_names_every_setting_once_and_nothing_else() -> None:
+    names = [name for name, _ in EXAMPLE.findall(read(".env.example"))]
+    assert sorted(names) == sorted(NAMES)
+
+
+def test_the_example_can_be_used_as_it_is_and_shows_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [f"{name}={value}\n" for name, value in EXAMPLE.findall(read(".env.example"))]
+    (tmp_path / ".env").write_text("".join(lines))
+    given = settings_in(tmp_path, monkeypatch).model_dump()
+    defaults = {name: field.default for name, field in Settings.model_fields.items() if not name.endswith("_url")}
+    assert {name: given[name] for name in defaults} == defaults
+
+
+def test_the_example_holds_no_secret() -> None:
+    passwords = re.findall(r"://[^:/]+:([^@]*)@", read(".env.example"))
+    assert passwords
+    assert set(passwords) == {"your_password_here"}
+
+
+def test_compose_sets_what_somebody_reads() -> None:
+    assert compose_environment().keys() <= NAMES | OTHERS
+    assert "DATABASE_URL" in compose_environment()
+
+
+def test_compose_takes_every_password_from_outside() -> None:
+    secrets = [value for name, value in compose_environment().items() if "PASSWORD" in name or name.endswith("_URL")]
+    assert secrets
+    assert all("${" in value for value in secrets)
+
+
+def test_a_server_of_our_own_has_room_for_every_connection() -> None:
+    allowed = re.search(r"max_connections=(\d+)", read("compose.yaml"))
+    pool = Settings.model_fields["pool_size"].default + Settings.model_fields["max_overflow"].default
+    needed = int(compose_environment()["WORKERS"].strip('"')) * 2 * pool
+    assert allowed is None or int(allowed[1]) > needed
+
+
+def test_compose_starts_the_application_after_the_migration() -> None:
+    application = read("compose.yaml").rpartition("\n  app:\n")[2]
+    assert re.search(r"migrate:\n +condition: service_completed_successfully", application)
+
+
+def test_the_image_sets_what_somebody_reads() -> None:
+    environment = image_environment()
+    assert environment.keys() <= NAMES | OTHERS
+    assert environment["TZ"] == "UTC"
+
+
+def test_the_image_runs_without_rights() -> None:
+    assert re.search(r"^USER (?!0$|root$)\S+$", read("Dockerfile"), re.MULTILINE)
+
+
+def test_the_image_holds_neither_secrets_nor_development_tools() -> None:
+    rules = [line for line in read(".dockerignore").splitlines() if line and not line.startswith("#")]
+    let_in = {rule.removeprefix("!") for rule in rules if rule.startswith("!")}
+    assert rules[0] == "*"
+    assert {"app", "pyproject.toml", "uv.lock"} <= let_in
+    assert let_in.isdisjoint({".env", ".git", "dev", "tests"})

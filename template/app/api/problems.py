@@ -1,7 +1,8 @@
 """Every error as problem details (RFC 9457), with the id of the request and nothing of the database's own text."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -24,7 +25,7 @@ from app.database.errors import (
     failure_of,
 )
 from app.database.guards import SwallowedDatabaseError
-from app.queries.pagination import BadCursorError
+from app.queries import BadCursorError
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ FAILURES: dict[type[Exception], Failure] = {
 def attach_problems(app: FastAPI) -> None:
     """Answer every error, expected or not, with a problem."""
     for expected, failure in FAILURES.items():
-        app.add_exception_handler(expected, _always(failure))
+        app.add_exception_handler(expected, partial(_known, failure))
 
     @app.exception_handler(DBAPIError)
     async def database_error(request: Request, error: DBAPIError) -> JSONResponse:
@@ -87,11 +88,8 @@ def attach_problems(app: FastAPI) -> None:
         return _answer(request, Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "validation", detail, fields))
 
 
-def _always(failure: Failure) -> Callable[[Request, Exception], Awaitable[JSONResponse]]:
-    async def handle(request: Request, _error: Exception) -> JSONResponse:
-        return _answer(request, failure)
-
-    return handle
+async def _known(failure: Failure, request: Request, _error: Exception) -> JSONResponse:
+    return _answer(request, failure)
 
 
 def _answer(request: Request, failure: Failure, headers: Mapping[str, str] | None = None) -> JSONResponse:

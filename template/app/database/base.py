@@ -14,11 +14,17 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 JsonObject = dict[str, JsonValue]
 
+CREATE_TOUCH = (
+    "CREATE OR REPLACE FUNCTION app.touch_row() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$ BEGIN NEW.updated_at := now(); NEW.version := OLD.version + 1; RETURN NEW; END $$"
+)
+DROP_TOUCH = "DROP FUNCTION app.touch_row()"
+
 
 class Base(DeclarativeBase):
     """A row that knows when it was made, when it changed last and how often.
 
-    A trigger keeps `updated_at` and `version` (`app.database.touch`), so plain SQL cannot forget them.
+    A trigger keeps `updated_at` and `version`, whoever writes: the application, a migration, a person in psql.
     """
 
     # Predictable names: a migration can drop a constraint, an error can name its column.
@@ -76,3 +82,9 @@ def one_of(column: str, members: type[enum.StrEnum]) -> sa.CheckConstraint:
     """Return the CHECK that lets a column hold only the values of an enumeration."""
     values = ", ".join(f"'{member.value}'" for member in members)
     return sa.CheckConstraint(f"{column} IN ({values})", name=column)
+
+
+def touch_trigger(table: str) -> str:
+    """Return the statement that gives a table of the schema `app` its trigger."""
+    when = f"BEFORE UPDATE ON app.{table} FOR EACH ROW"
+    return f"CREATE OR REPLACE TRIGGER touch_row {when} EXECUTE FUNCTION app.touch_row()"

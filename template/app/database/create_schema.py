@@ -6,10 +6,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database.base import Base
-from app.database.touch import CREATE_FUNCTION, create_trigger
+from app import import_modules
+from app.database.base import CREATE_TOUCH, Base, touch_trigger
 from app.database.url import parse_url
-from app.discovery import import_modules
 from app.settings import get_settings
 
 SCHEMAS = ("app", "private")
@@ -35,11 +34,11 @@ def _create(connection: sa.Connection) -> list[str]:
         connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
     before = set(sa.inspect(connection).get_table_names("app"))
     Base.metadata.create_all(connection)
-    connection.execute(sa.text(CREATE_FUNCTION))
+    connection.execute(sa.text(CREATE_TOUCH))
     new = [table for table in Base.metadata.sorted_tables if table.name not in before]
     for table in new:
         if "updated_at" in table.columns:
-            connection.execute(sa.text(create_trigger(table.name)))
+            connection.execute(sa.text(touch_trigger(table.name)))
     return [table.name for table in new]
 
 

@@ -7,9 +7,8 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.database.errors import DatabaseUnavailableError
-from app.database.guards import refuse_swallowed_errors
-from app.database.pool import discard_unfinished, ping_after_idle
-from app.database.slow_queries import log_slow_queries
+from app.database.guards import discard_unfinished, ping_after_idle, refuse_swallowed_errors
+from app.logs import log_slow_queries
 from app.settings import Settings
 
 if TYPE_CHECKING:

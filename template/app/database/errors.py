@@ -3,12 +3,15 @@
 Told apart by SQLSTATE and the driver's constraint name, never by message text, which changes with version and language.
 """
 
+import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, NotSupportedError
 
-from app.database.constraints import fields_of
+from app.database.base import Base
 
 RETRYABLE = frozenset({"40001", "40P01"})
 """Serialization failure and deadlock: the same work may succeed when it is run again."""
@@ -82,7 +85,9 @@ def failure_of(error: DBAPIError) -> Failure:
     if state == "23503":
         return _foreign_key(error)
     failure = BY_STATE.get(state) or BY_CLASS.get(state[:2], INTERNAL)
-    return replace(failure, fields=_fields(error)) if state[:2] == "23" else failure
+    # The field that still refers to a row is another table's: the client did not send it.
+    names_fields = state[:2] == "23" and failure is not STILL_REFERENCED
+    return replace(failure, fields=_fields(error)) if names_fields else failure
 
 
 def _foreign_key(error: DBAPIError) -> Failure:
@@ -101,3 +106,28 @@ def _fields(error: DBAPIError) -> tuple[str, ...]:
     if column := getattr(driver, "column_name", None):
         return (column,)
     return fields_of(getattr(driver, "constraint_name", None) or "")
+
+
+def fields_of(constraint: str) -> tuple[str, ...]:
+    """Return the fields that a constraint or unique index of our tables is about; nothing for an unknown one."""
+    return _by_name().get(constraint, ())
+
+
+@functools.cache
+def _by_name() -> dict[str, tuple[str, ...]]:
+    return {name: fields for table in Base.metadata.tables.values() for name, fields in _named(table)}
+
+
+def _named(table: sa.Table) -> Iterator[tuple[str, tuple[str, ...]]]:
+    is_association = "id" not in table.columns
+    items: list[sa.Constraint | sa.Index] = [*table.constraints, *table.indexes]
+    for item in items:
+        if isinstance(item, sa.CheckConstraint):
+            # The naming convention puts the column behind the table: ck_<table>_<column>.
+            column = str(item.name).removeprefix(f"ck_{table.name}_")
+            yield str(item.name), (column,) if column in table.columns else ()
+        else:
+            names = [column.name for column in getattr(item, "columns", ())]
+            # A client sends an association as a list of ids: `category_id` stood in `category_ids`.
+            lists = [f"{name.removeprefix('related_')}s" for name in names]
+            yield str(item.name), tuple(lists if is_association else names)

@@ -2,18 +2,22 @@
 
 `SessionDep` is one transaction, committed before the response is sent. `ReadSessionDep` autocommits every statement
 (one round trip each) on an engine that refuses to write. Streams and background work open their own session from
-`request.state["sessions"]`, best through `app.database.retry.in_transaction`.
+`request.state["sessions"]`, best through `in_transaction`.
 """
 
-from collections.abc import AsyncIterator
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, NewType
+from typing import Annotated, NewType, TypeVar
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.database.engine import create_engine
+from app.database.errors import RETRYABLE, sqlstate
 from app.database.guards import SwallowedDatabaseError
 from app.database.url import parse_url
 from app.settings import Settings
@@ -23,6 +27,8 @@ ReadSession = NewType("ReadSession", AsyncSession)
 
 WriteSession = NewType("WriteSession", ReadSession)
 """A session within a transaction that will be committed."""
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,32 @@ def _factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
 
 @asynccontextmanager
 async def open_transaction(sessions: Sessions) -> AsyncIterator[WriteSession]:
-    """Open a session in a transaction that is committed at the end of the block, or rolled back when the block fails."""
+    """Open a session in a transaction: committed at the end of the block, rolled back when the block fails."""
     async with sessions.write() as session, session.begin() as transaction:
         yield WriteSession(ReadSession(session))
         if not transaction.is_active:  # a failed flush was caught and dropped
             raise SwallowedDatabaseError
+
+
+async def in_transaction(
+    sessions: Sessions, work: Callable[[WriteSession], Awaitable[Result]], *, attempts: int = 5
+) -> Result:
+    """Run `work` in a transaction of its own; after a deadlock or a serialization failure run all of it again.
+
+    Raises:
+        sqlalchemy.exc.DBAPIError: the work failed otherwise, or `attempts` times.
+    """
+    attempt = 1
+    while True:
+        try:
+            async with open_transaction(sessions) as session:
+                return await work(session)
+        except DBAPIError as error:
+            if sqlstate(error) not in RETRYABLE or attempt == attempts:
+                raise
+        attempt += 1
+        # Full jitter: those who collided do not meet again.
+        await asyncio.sleep(random.uniform(0, 0.01 * 2**attempt))  # noqa: S311
 
 
 async def write_session(request: Request) -> AsyncIterator[WriteSession]:

@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from app.database.base import Base
 from app.database.session import WriteSession
-from app.schemas.base import Input
+from app.schemas import Input
 
 
 async def set_links(session: WriteSession, row: Base, links: Mapping[str, sa.Table], body: Input) -> None:

@@ -8,7 +8,7 @@ from httpx import AsyncClient
 from app.database.base import Base
 from app.database.session import Sessions
 from dev.factories import Resource, key_of
-from tests.tables import each_table, stored
+from tests.support import each_table, stored
 
 pytestmark = each_table
 

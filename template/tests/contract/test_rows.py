@@ -7,7 +7,7 @@ from httpx import AsyncClient
 
 from app.database.session import Sessions
 from dev.factories import Resource, key_of
-from tests.tables import body_for, each_table, stored
+from tests.support import body_for, each_table, stored
 
 pytestmark = each_table
 UNKNOWN = uuid.UUID(int=7 << 76)

@@ -9,7 +9,7 @@ from pydantic.fields import FieldInfo
 
 from app.database.session import Sessions
 from dev.factories import Resource
-from tests.tables import body_for, each_table
+from tests.support import body_for, each_table
 
 pytestmark = each_table
 NUL = "\x00"

@@ -4,8 +4,8 @@ import uuid
 
 import sqlalchemy as sa
 
+from app import import_modules
 from app.database.base import Base, uuid7
-from app.discovery import import_modules
 
 import_modules("app.models")
 

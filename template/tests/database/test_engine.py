@@ -7,11 +7,11 @@ import sqlalchemy as sa
 from asyncpg import Connection
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import pool
+from app.database import guards
 from app.database.session import Sessions
 from app.main import create_app
 from app.settings import Settings
-from tests.clients import started
+from tests.support import started
 
 LIMITS = sa.text(
     "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), "
@@ -43,7 +43,7 @@ async def single(settings: Settings, sessions: Sessions) -> AsyncIterator[Sessio
 async def test_an_idle_connection_that_died_is_replaced_unseen(
     single: Sessions, owner: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "IDLE_SECONDS", 0)
+    monkeypatch.setattr(guards, "IDLE_SECONDS", 0)
     me = sa.text("SELECT pg_backend_pid()")
     async with single.write() as session:
         first = await session.scalar(me)

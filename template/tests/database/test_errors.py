@@ -11,7 +11,7 @@ from app.database.errors import RuleError
 from app.database.session import SessionDep
 from app.main import create_app
 from app.settings import Settings
-from tests.clients import started
+from tests.support import started
 
 STATES = {
     "22001": (422, "invalid_value"),

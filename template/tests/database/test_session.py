@@ -10,10 +10,10 @@ from httpx import AsyncClient
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from app.database.base import Base
-from app.database.session import ReadSessionDep, SessionDep, Sessions
+from app.database.session import ReadSessionDep, SessionDep, Sessions, WriteSession, in_transaction
 from app.main import create_app
 from app.settings import Settings
-from tests.clients import started
+from tests.support import started
 
 # A name may be there once, but that is checked only at COMMIT.
 CREATE = sa.text("CREATE TABLE private.marks (name text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED)")
@@ -102,3 +102,35 @@ async def test_a_session_is_not_used_after_its_end(sessions: Sessions) -> None:
         await session.execute(sa.text("SELECT 1"))
     with pytest.raises(InvalidRequestError):
         await session.execute(sa.text("SELECT 1"))
+
+
+def failing(state: str, times: int) -> tuple[list[int], sa.TextClause]:
+    """Return a counter and a statement that fails with a state."""
+    return [times], sa.text(f"DO $$ BEGIN RAISE 'no' USING ERRCODE = '{state}'; END $$")
+
+
+@pytest.mark.parametrize("state", ["40001", "40P01"])
+async def test_a_collision_is_tried_again(sessions: Sessions, state: str) -> None:
+    left, fail = failing(state, 2)
+
+    async def work(session: WriteSession) -> int:
+        if left[0]:
+            left[0] -= 1
+            await session.execute(fail)
+        return 1
+
+    assert await in_transaction(sessions, work) == 1
+    assert left == [0]
+
+
+@pytest.mark.parametrize(("state", "tries"), [("40001", 3), ("23514", 1)])
+async def test_what_does_not_help_is_not_tried_again(sessions: Sessions, state: str, tries: int) -> None:
+    made, fail = failing(state, 0)
+
+    async def work(session: WriteSession) -> None:
+        made[0] += 1
+        await session.execute(fail)
+
+    with pytest.raises(DBAPIError):
+        await in_transaction(sessions, work, attempts=3)
+    assert made == [tries]

@@ -1,13 +1,16 @@
-"""The tables under test, and how a test makes rows of them."""
+"""What tests need: the tables, rows of them, and an application that has been started."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from httpx import AsyncClient
+from fastapi import FastAPI
+from httpx import ASGITransport, AsyncClient
+from starlette.types import Receive, Scope, Send
 
 from app.database.base import Base
-from app.database.retry import in_transaction
-from app.database.session import Sessions, WriteSession
+from app.database.session import Sessions, WriteSession, in_transaction
 from dev.factories import Resource, key_of, make, resources
 
 TABLES = resources()
@@ -52,3 +55,17 @@ async def fate_of(client: AsyncClient, sessions: Sessions, table: Resource, refe
         return "deleted too"
     assert after.json()[reference] is None
     return "emptied"
+
+
+@asynccontextmanager
+async def started(app: FastAPI) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
+    """Run the application's lifespan; yield a client of it and the sessions that it opened."""
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
+
+        transport = ASGITransport(served, raise_app_exceptions=False)
+        async with AsyncClient(transport=transport, base_url="http://test") as client:
+            yield client, state["sessions"]
