@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -20,8 +21,10 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from dev import sample_data, schema
 from dev.binaries import find_binaries
 from dev.postgres import Server, running_server
+from dev.process import FolderInUseError
 
 FOLDER = Path(".dev/postgres")
+URL = Path(".dev/url")
 NAME = "app"
 
 
@@ -46,7 +49,29 @@ def development_database(*, fill: bool) -> Iterator[str]:
         schema.prepare()
         if fill:
             sample_data.load()
-        yield psql_command(server, NAME)
+        with _published(server.url(NAME)):
+            yield psql_command(server, NAME)
+
+
+def run_on_database(command: list[str]) -> int:
+    """Run a command with DATABASE_URL set: to the database that `dev` serves, or to one started for it."""
+    try:
+        with development_database(fill=False):
+            return subprocess.run(command, check=False).returncode
+    except FolderInUseError:
+        return subprocess.run(command, check=False, env={**os.environ, "DATABASE_URL": URL.read_text()}).returncode
+
+
+@contextmanager
+def _published(url: str) -> Iterator[None]:
+    """Leave the address, with its password, where only this account can read it."""
+    URL.unlink(missing_ok=True)
+    URL.touch(mode=0o600)
+    URL.write_text(url)
+    try:
+        yield
+    finally:
+        URL.unlink()
 
 
 def _host(url: str) -> str:

@@ -15,6 +15,11 @@ from dev.account import Account
 from dev.binaries import PostgresError
 from dev.cluster import server_environment
 
+
+class FolderInUseError(PostgresError):
+    """Another process is running this server."""
+
+
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 30
 
@@ -96,7 +101,7 @@ def claim_folder(folder: Path) -> Iterator[None]:
     with (folder / "user.lock").open("a+") as file:
         if not _lock(file):
             file.seek(0)
-            raise PostgresError(
+            raise FolderInUseError(
                 f"Process {file.read() or 'unknown'} is running the PostgreSQL of {folder}: stop it, or use its server."
             )
         file.truncate(0)

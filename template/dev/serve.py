@@ -1,4 +1,7 @@
-"""The command `dev`: a database with its schema and sample data, and the server, until Ctrl-C."""
+"""The command `dev`: a database with its schema and sample data, and the server, until Ctrl-C.
+
+With a command behind it, as in `dev alembic current`, that command runs on the database instead of the server.
+"""
 
 import argparse
 import os
@@ -22,7 +25,8 @@ def main() -> None:
     os.chdir(PROJECT)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
-    _require_free(options.host, options.port)
+    if not options.command:
+        _require_free(options.host, options.port)
     _run(options)
 
 
@@ -37,6 +41,7 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--no-reload", dest="reload", action="store_false", help="do not restart when app/ changes")
     parser.add_argument("--no-sample-data", dest="sample_data", action="store_false", help="leave empty tables empty")
+    parser.add_argument("command", nargs=argparse.REMAINDER, help="run this on the database instead of serving")
     return parser.parse_args()
 
 
@@ -53,10 +58,12 @@ def _run(options: argparse.Namespace) -> None:
     # Imported here: they take their time, in which Ctrl-C is heeded already and which no worker has to wait for.
     import uvicorn
 
-    from dev.database import announce_when_serving, development_database
+    from dev.database import announce_when_serving, development_database, run_on_database
     from dev.postgres import PostgresError
 
     try:
+        if options.command:
+            sys.exit(run_on_database(options.command))
         with development_database(fill=options.sample_data) as database:
             announce_when_serving(options.host, options.port, database)
             uvicorn.run(

@@ -29,6 +29,13 @@ def test_a_wrong_value_is_named_but_not_shown(monkeypatch: pytest.MonkeyPatch) -
         get_settings()
 
 
+@pytest.mark.parametrize("url", ["mysql://me@db/shop", "nonsense", "postgresql://me@db/shop?channel_binding=require"])
+def test_a_database_that_cannot_be_meant_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    with pytest.raises(SystemExit, match=r"DATABASE_URL: Value error, "):
+        get_settings()
+
+
 def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://me:your_password_here@db/shop")
     assert "your_password_here" not in repr(get_settings())

@@ -15,7 +15,7 @@ SCHEMAS = ("app", "private")
 
 
 async def create_schema() -> list[str]:
-    """Create what the models have and the database has not, as the login that owns the tables; return the new tables."""
+    """Create what the database has not, as the login that owns the tables; return the names of the new tables."""
     import_modules("app.models")
     settings = get_settings()
     url = settings.migration_database_url or settings.database_url
@@ -45,4 +45,8 @@ def _create(connection: sa.Connection) -> list[str]:
 def main() -> None:
     """Run from the command line."""
     new = asyncio.run(create_schema())
-    print(f"Created {', '.join(new)}." if new else "Every table is there already.")  # noqa: T201
+    print(f"Created {', '.join(new)}." if new else "Every table is there already.")
+
+
+if __name__ == "__main__":
+    main()
