@@ -18,13 +18,14 @@ import sqlalchemy as sa
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from dev import sample_data, schema
+from dev import schema
 from dev.binaries import find_binaries
 from dev.postgres import Server, running_server
 from dev.process import FolderInUseError
 
 FOLDER = Path(".dev/postgres")
 URL = Path(".dev/url")
+FILLED = Path(".dev/filled")
 NAME = "app"
 
 
@@ -47,10 +48,18 @@ def development_database(*, fill: bool) -> Iterator[str]:
         asyncio.run(_create_database(server.url()))
         os.environ["DATABASE_URL"] = server.url(NAME)
         schema.prepare()
-        if fill:
-            sample_data.load()
+        if fill and not FILLED.exists():
+            _fill()
         with _published(server.url(NAME)):
             yield psql_command(server, NAME)
+
+
+def _fill() -> None:
+    # Imported once in the life of a database: what makes sample data takes longer than the rest of the start.
+    from dev import sample_data
+
+    sample_data.load()
+    FILLED.touch()
 
 
 def run_on_database(command: list[str]) -> int:

@@ -282,3 +282,27 @@ def test_a_server_that_cannot_start_is_one_sentence(project: Path, port: int, mo
         assert run.process.wait(30) == 1
         assert run.output.startswith("/nowhere holds no PostgreSQL server that runs here: set POSTGRES_BIN")
         assert run.output.count("\n") == 1
+
+
+def test_a_command_runs_on_the_database_whether_it_is_served_or_not(project: Path, port: int) -> None:
+    script = project / "count.py"
+    script.write_text(
+        "import asyncio, os, asyncpg\n"
+        "async def count():\n"
+        "    connection = await asyncpg.connect(os.environ['DATABASE_URL'])\n"
+        "    print(await connection.fetchval('SELECT count(*) FROM note'))\n"
+        "    await connection.close()\n"
+        "asyncio.run(count())\n"
+    )
+    command = [sys.executable, "-m", "dev.serve", sys.executable, str(script)]
+    assert subprocess.check_output(command, cwd=project, text=True) == "0\n"
+    with dev(project, port) as run:
+        run.wait_until_serving()
+        assert subprocess.check_output(command, cwd=project, text=True) == "1\n"
+        assert oct((project / ".dev" / "url").stat().st_mode)[-3:] == "600"
+    assert not (project / ".dev" / "url").exists()
+
+
+def test_a_command_says_how_it_ended(project: Path) -> None:
+    command = [sys.executable, "-m", "dev.serve", sys.executable, "-c", "raise SystemExit(7)"]
+    assert subprocess.run(command, cwd=project, check=False).returncode == 7
