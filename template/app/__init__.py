@@ -1,7 +1,4 @@
-"""The application. Start reading at `app.main`.
-
-Files are found, not listed: a new module in `models` or `api` is part of the application.
-"""
+"""The application; start reading at `app.main`. A new file in `models` or `api` is found, not listed."""
 
 import importlib
 import pkgutil

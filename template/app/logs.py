@@ -78,6 +78,9 @@ class RequestLog:
         token = current_request.set(scope)
         try:
             await self.app(scope, receive, send_with_id)
+        except Exception:
+            requests.exception("the request failed")  # here, where the line still has the request's id
+            raise
         finally:
             requests.info("%d in %.1f ms", status, (time.perf_counter() - started) * 1000)
             current_request.reset(token)

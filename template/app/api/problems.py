@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -42,10 +43,12 @@ class Problem(BaseModel):
     request_id: str
 
 
+PROBLEM_RESPONSE: dict[str, Any] = {
+    "description": "What went wrong",
+    "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+}
 FAILURES: dict[type[Exception], Failure] = {
-    BadCursorError: Failure(
-        HTTPStatus.UNPROCESSABLE_ENTITY, "bad_cursor", "No list gave out this cursor.", ("cursor",)
-    ),
+    BadCursorError: Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_cursor", "No list gave it out.", ("cursor",)),
     DatabaseUnavailableError: UNAVAILABLE,
     PoolTimeoutError: BUSY,
     StaleDataError: STALE,
@@ -82,10 +85,16 @@ def attach_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         # Pydantic's own sentences, without the values they are about.
-        errors = [(".".join(map(str, item["loc"][1:])) or str(item["loc"][0]), item["msg"]) for item in error.errors()]
+        errors = [(_field(item), item["msg"]) for item in error.errors()]
         detail = "; ".join(f"{field}: {message}" for field, message in errors)
         fields = tuple(dict.fromkeys(field for field, _ in errors))
         return _answer(request, Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "validation", detail, fields))
+
+
+def _field(item: dict[str, Any]) -> str:
+    """Return the path of a field: `category_ids.0`; `body` for one that cannot be read at all."""
+    where = item["loc"][:1] if item["type"] == "json_invalid" else item["loc"][1:] or item["loc"]
+    return ".".join(map(str, where))
 
 
 async def _known(failure: Failure, request: Request, _error: Exception) -> JSONResponse:

@@ -13,6 +13,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 JsonObject = dict[str, JsonValue]
+TIMESTAMP = sa.DateTime(timezone=True)
+TOUCHED = sa.FetchedValue()
 
 CREATE_TOUCH = (
     "CREATE OR REPLACE FUNCTION app.touch_row() RETURNS trigger LANGUAGE plpgsql AS "
@@ -39,15 +41,11 @@ class Base(DeclarativeBase):
         },
     )
 
-    created_at: Mapped[dt.datetime] = mapped_column(
-        sa.DateTime(timezone=True), server_default=sa.func.now(), sort_order=1
-    )
+    created_at: Mapped[dt.datetime] = mapped_column(TIMESTAMP, server_default=sa.func.now(), sort_order=1)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        sa.DateTime(timezone=True), server_default=sa.func.now(), server_onupdate=sa.FetchedValue(), sort_order=2
+        TIMESTAMP, server_default=sa.func.now(), server_onupdate=TOUCHED, sort_order=2
     )
-    version: Mapped[int] = mapped_column(
-        sa.Integer, server_default="1", server_onupdate=sa.FetchedValue(), sort_order=3
-    )
+    version: Mapped[int] = mapped_column(sa.Integer, server_default="1", server_onupdate=TOUCHED, sort_order=3)
 
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805

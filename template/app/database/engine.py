@@ -37,21 +37,17 @@ def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -
 
 
 def server_settings(settings: Settings, read_only: bool) -> dict[str, str]:
-    """Return the parameters that a connection gives the server; times are milliseconds there."""
+    """Return the parameters that a connection gives the server."""
     return {
         "application_name": f"{settings.application_name}:{'read' if read_only else 'write'}",
         "default_transaction_read_only": "on" if read_only else "off",
-        "statement_timeout": _milliseconds(settings.statement_timeout),
-        "lock_timeout": _milliseconds(settings.lock_timeout),
-        "idle_in_transaction_session_timeout": _milliseconds(settings.idle_in_transaction_timeout),
-        "client_connection_check_interval": _milliseconds(settings.client_check_interval),
+        "statement_timeout": f"{settings.statement_timeout}s",
+        "lock_timeout": f"{settings.lock_timeout}s",
+        "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_timeout}s",
+        "client_connection_check_interval": f"{settings.client_check_interval}s",
         "timezone": "UTC",
         "jit": "off",  # costs more than it saves on the short statements of a service
     }
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(round(seconds * 1000))
 
 
 def _connect(dialect: "Dialect", _entry: Any, args: list[Any], arguments: dict[str, Any]) -> "DBAPIConnection":

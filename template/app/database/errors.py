@@ -81,7 +81,8 @@ def failure_of(error: DBAPIError) -> Failure:
     if isinstance(error, NotSupportedError) and not state:
         return CONTENDED  # a prepared statement from before a migration; the next one is new
     if state == "42501":
-        return FORBIDDEN if _from_with_check(error) else INTERNAL
+        checked = getattr(error.driver_exception, "server_source_function", None) == "ExecWithCheckOptions"
+        return FORBIDDEN if checked else INTERNAL
     if state == "23503":
         return _foreign_key(error)
     failure = BY_STATE.get(state) or BY_CLASS.get(state[:2], INTERNAL)
@@ -95,10 +96,6 @@ def _foreign_key(error: DBAPIError) -> Failure:
     if error.statement is None or error.statement.lstrip().upper().startswith("DELETE"):
         return STILL_REFERENCED
     return replace(UNKNOWN_REFERENCE, fields=_fields(error))
-
-
-def _from_with_check(error: DBAPIError) -> bool:
-    return getattr(error.driver_exception, "server_source_function", None) == "ExecWithCheckOptions"
 
 
 def _fields(error: DBAPIError) -> tuple[str, ...]:

@@ -68,11 +68,7 @@ async def open_transaction(sessions: Sessions) -> AsyncIterator[WriteSession]:
 async def in_transaction(
     sessions: Sessions, work: Callable[[WriteSession], Awaitable[Result]], *, attempts: int = 5
 ) -> Result:
-    """Run `work` in a transaction of its own; after a deadlock or a serialization failure run all of it again.
-
-    Raises:
-        sqlalchemy.exc.DBAPIError: the work failed otherwise, or `attempts` times.
-    """
+    """Run `work` in a transaction of its own; after a deadlock or a serialization failure run all of it again."""
     attempt = 1
     while True:
         try:

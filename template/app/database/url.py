@@ -7,11 +7,7 @@ PARAMETERS = frozenset({"sslmode", "host"})
 
 
 def parse_url(text: str) -> sa.URL:
-    """Return the URL of a PostgreSQL connection string.
-
-    Raises:
-        ValueError: the string is no PostgreSQL URL, or has a parameter that would not reach the server.
-    """
+    """Return the URL; ValueError says what is no PostgreSQL URL, or has a parameter that would not reach the server."""
     try:
         url = sa.make_url(text)
     except sa.exc.ArgumentError:

@@ -1,8 +1,7 @@
 """Every SQL statement, one file a table: functions that take a session and never commit. Here: lists in pages.
 
-Lists are filtered, ordered and cut by the database, never by OFFSET. A page begins after the last row of the page
-before (keyset pagination): rows that come or go in between neither shift nor repeat it, and the thousandth page costs
-what the first one does.
+A page begins after the last row of the page before (keyset pagination), not at an OFFSET: rows that come or go in
+between neither shift nor repeat it, and the thousandth page costs what the first one does.
 """
 
 import base64
@@ -50,10 +49,7 @@ async def fetch_page(
 ) -> Slice[Row]:
     """Run a statement for one page, in the order that `sort` names (`-name` is descending).
 
-    The id stands behind every order as the tie breaker; the `orders` must be NOT NULL columns.
-
-    Raises:
-        BadCursorError: the cursor was not made for this order.
+    The id stands behind every order as the tie breaker; the `orders` must be NOT NULL columns. Raises BadCursorError.
     """
     key, row_id, descending = orders[sort.removeprefix("-")], orders["id"], sort.startswith("-")
     if query.cursor is not None:

@@ -1,6 +1,5 @@
 """What goes in and out, one file a table, and here what the schemas of all tables share."""
 
-import datetime as dt
 from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
@@ -53,8 +52,3 @@ class Page(BaseModel, Generic[Item]):
 def omitted() -> Any:
     """Return what a field that a PATCH leaves out holds; nobody reads it, only fields that were sent are applied."""
     return None
-
-
-def utc_now() -> dt.datetime:
-    """Return the time, with its zone."""
-    return dt.datetime.now(dt.UTC)
