@@ -20,8 +20,9 @@ from typing import Any
 import jinja2
 import pytest
 import yaml
-from bad_tables import BAD, Bad
 from jinja2.sandbox import SandboxedEnvironment
+
+from bad_tables import BAD, Bad
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = yaml.safe_load((ROOT / "copier.yml").read_text())

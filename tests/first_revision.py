@@ -1,0 +1,38 @@
+"""The first revision of a project, and the schema that it makes."""
+
+import ast
+import sys
+from pathlib import Path
+from shutil import copytree
+
+from databases import alembic
+from projects import run
+
+
+def assert_as_autogenerate_writes_it(project: Path, url: str) -> None:
+    """Compare the revision that is shipped with one that Alembic writes for an empty database, and apply it."""
+    shipped = next((project / "alembic" / "versions").glob("0001_*.py"))
+    twin = copytree(project, project.with_name(f"{project.name}-twin"))
+    (twin / shipped.relative_to(project)).unlink()
+    alembic(twin, url, "revision --autogenerate --rev-id 0001 --message 'create tables'", "upgrade head")
+    written = next((twin / "alembic" / "versions").glob("*.py"))
+    assert _code(shipped).splitlines() == _code(written).splitlines()
+
+
+def make_schema(project: Path, url: str) -> None:
+    """Bring an empty database to what the project needs, as an operator does."""
+    if (project / "alembic").exists():
+        alembic(project, url, "upgrade head")
+    else:
+        command = "from app.database.create_schema import main; main()"
+        run(project, sys.executable, "-c", command, DATABASE_URL=url)
+
+
+def _code(revision: Path) -> str:
+    """Without docstrings, comments and layout, which do not run."""
+    module = ast.parse(revision.read_text())
+    for node in [module, *module.body]:
+        if isinstance(node, ast.Module | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            del node.body[0]
+    # One column or constraint a line: a failing test then shows the one that differs.
+    return ast.unparse(module).replace(", sa.", ",\nsa.")

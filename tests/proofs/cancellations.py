@@ -1,0 +1,46 @@
+"""Nobody waits any longer: nothing is left behind, and nothing answers with success."""
+
+import asyncio
+from typing import Any
+
+import anyio
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from app.settings import Settings
+from fastapi import APIRouter
+
+from app.database.session import SessionDep
+from tests.proofs.server import until
+from tests.proofs.service import assert_problem, running, serving
+
+SLEEP = sa.text("SELECT pg_sleep(60)")
+SLEEPING = "state = 'active' AND query LIKE '%pg_sleep(60)%'"
+ONE_CONNECTION: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}
+
+
+@pytest.mark.parametrize("reading", [False, True])
+async def test_a_cancelled_request_leaves_nothing_behind(
+    settings: Settings, owner: asyncpg.Connection, reading: bool
+) -> None:
+    async with serving(settings, running("SELECT pg_sleep(60)", reading=reading), **ONE_CONNECTION) as service:
+        request = asyncio.create_task(service.post())
+        await until(owner, SLEEPING)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+        await until(owner, SLEEPING, holds=False)
+
+
+@pytest.mark.parametrize("quietly", [False, True], ids=["fail_after", "move_on_after"])
+async def test_a_route_that_gives_up_waiting_answers_an_error(settings: Settings, quietly: bool) -> None:
+    router = APIRouter()
+
+    @router.post("/proof", status_code=201)
+    async def give_up(session: SessionDep) -> dict[str, str]:
+        with (anyio.move_on_after if quietly else anyio.fail_after)(0.05):
+            await session.execute(SLEEP)
+        return {}
+
+    async with serving(settings, router, statement_timeout=1, **ONE_CONNECTION) as service:
+        assert_problem(await service.post(), 500, "internal")

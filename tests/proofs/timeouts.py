@@ -1,0 +1,79 @@
+"""No wait is longer than the settings say."""
+
+import asyncio
+import socket
+
+import asyncpg
+import sqlalchemy as sa
+from app.settings import Settings
+from fastapi import APIRouter
+from pydantic import SecretStr
+
+from app.database.session import SessionDep
+from tests.proofs.server import schema, until
+from tests.proofs.service import assert_problem, running, serving
+
+PID = sa.text("SELECT pg_backend_pid()")
+SOON = 2  # seconds
+THINGS = ("CREATE TABLE proof.things (id int)", "INSERT INTO proof.things VALUES (1)")
+
+
+def waiting() -> tuple[APIRouter, asyncio.Event, asyncio.Event]:
+    """Return `POST /proof`, which holds its connection from one event to the other and then uses it again."""
+    router, begun, ended = APIRouter(), asyncio.Event(), asyncio.Event()
+
+    @router.post("/proof")
+    async def wait(session: SessionDep) -> None:
+        await session.execute(PID)
+        begun.set()
+        await ended.wait()
+        await session.execute(PID)
+
+    return router, begun, ended
+
+
+async def test_a_statement_that_takes_too_long_is_ended(settings: Settings, owner: asyncpg.Connection) -> None:
+    async with serving(settings, running("SELECT pg_sleep(60)"), statement_timeout=0.1) as service:
+        async with asyncio.timeout(SOON):
+            assert_problem(await service.post(), 504, "timed_out")
+        await until(owner, "state = 'active'", holds=False)
+
+
+async def test_waiting_for_a_lock_comes_to_an_end(settings: Settings, owner: asyncpg.Connection) -> None:
+    update = "UPDATE proof.things SET id = 2"
+    async with schema(owner, *THINGS), serving(settings, running(update), lock_timeout=0.1) as service:
+        async with owner.transaction():
+            await owner.execute(update)
+            async with asyncio.timeout(SOON):
+                assert_problem(await service.post(), 503, "database_busy")
+        assert (await service.post()).status_code == 201
+
+
+async def test_a_transaction_that_does_nothing_is_ended(settings: Settings, owner: asyncpg.Connection) -> None:
+    router, begun, ended = waiting()
+    async with serving(settings, router, idle_in_transaction_timeout=0.05) as service:
+        answer = asyncio.create_task(service.post())
+        await begun.wait()
+        async with asyncio.timeout(SOON):
+            await until(owner, "true", holds=False)
+        ended.set()
+        assert_problem(await answer, 503, "database_unavailable")
+
+
+async def test_waiting_for_the_pool_comes_to_an_end(settings: Settings) -> None:
+    router, begun, ended = waiting()
+    async with serving(settings, router, pool_size=1, max_overflow=0, pool_timeout=0.1) as service:
+        first = asyncio.create_task(service.post())
+        await begun.wait()
+        async with asyncio.timeout(SOON):
+            assert_problem(await service.post(), 503, "database_busy")
+        ended.set()
+        assert (await first).status_code == 200
+
+
+async def test_a_server_that_does_not_answer_is_given_up(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = SecretStr(f"postgresql://user:your_password_here@127.0.0.1:{silent.getsockname()[1]}/app")
+        async with serving(settings, recovers=False, database_url=url, connect_timeout=0.1) as service:
+            async with asyncio.timeout(SOON):
+                assert_problem(await service.post("/writes"), 503, "database_unavailable")

@@ -1,0 +1,34 @@
+"""The tests notice mistakes: each change of `mutants.py` makes one of them fail."""
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from shutil import copytree, rmtree
+
+import pytest
+
+from dev.postgres import Server
+from mutants import MUTANTS, Mutant
+from projects import Render, run
+from test_proofs import ALL_PROOFS, with_proofs
+
+
+@pytest.fixture(scope="module")
+def project(render: Render) -> Path:
+    return with_proofs(render())
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_mistake_is_noticed(
+    mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
+) -> None:
+    copy = copytree(project, tmp_path / "copy")
+    mutant.apply(copy)
+    pytest_here = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "--exitfirst", "--tb=no", ALL_PROOFS[0]]
+    output = run(copy, *pytest_here, mutant.noticed_by, check=False, TEST_DATABASE_URL=postgres_18.url())
+    # A test that fails, not code that cannot even be imported.
+    assert re.search(r"^1 failed\b(?!.*\berror)", output.splitlines()[-1]), f"{mutant} survives:\n{output}"
+    noticed = re.search(r"^FAILED \S*::(\S+)", output, re.MULTILINE)
+    progress(f"{mutant.name}: {noticed[1] if noticed else '?'}")
+    rmtree(copy)

@@ -1,0 +1,55 @@
+"""The questionnaire as a person goes through it, in a terminal."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pexpect
+import pytest
+import yaml
+
+Terminal = pexpect.spawn[str]
+ENTER, FINISH, DOWN, CLEAR = "\r", "\x1b\r", "\x1b[B", "\x15"
+
+
+@pytest.fixture
+def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
+    # Without the first one, the prompts wait for the terminal's answer to where its cursor is.
+    environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "NO_COLOR": "1"}
+    command = ["-m", "copier", "copy", str(template), str(tmp_path / "new")]
+    child = pexpect.spawn(sys.executable, command, env=environment, encoding="utf-8", timeout=60, dimensions=(60, 200))
+    yield child
+    child.close(force=True)
+
+
+def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.expect("What is the project called")
+    terminal.send(CLEAR + "Tom's Library" + ENTER)
+    terminal.expect("Where does the data live")
+    terminal.send(DOWN * 2 + ENTER)
+    terminal.expect("Which tables")
+    # Backspaces, as the prompt starts with the example.
+    terminal.send("\x7f" * 2000)
+    terminal.send("- Book title:strng(80)")
+    terminal.expect("unknown type `strng`")
+    terminal.send(FINISH)
+    terminal.send("\x7f" * len("strng(80)"))
+    terminal.send("str(80):unique pages:int:min(1)" + FINISH)
+    terminal.expect("How does the schema change")
+    terminal.send(DOWN + ENTER)
+    terminal.expect("How many connections")
+    terminal.send(ENTER)
+    terminal.expect(pexpect.EOF)
+    terminal.wait()
+
+    assert terminal.exitstatus == 0
+    answers = yaml.safe_load((tmp_path / "new" / ".copier-answers.yml").read_text())
+    assert {name: answers[name] for name in answers if name[0] != "_"} == {
+        "project_name": "Tom's Library",
+        "database": "hybrid",
+        "tables": ["Book title:str(80):unique pages:int:min(1)"],
+        "migrations": "manual",
+        "pool_tier": "small",
+    }
+    assert (tmp_path / "new" / "app" / "models" / "book.py").exists()

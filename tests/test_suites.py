@@ -1,0 +1,29 @@
+"""Every combination passes its own tests on a real server."""
+
+from collections.abc import Callable
+
+import pytest
+
+from combinations import COMBINATIONS, COVERING, Answers, name_of
+from dev.postgres import Server
+from projects import Render, run_suite, tool
+
+Progress = Callable[[str], None]
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+def test_suite_passes_on_postgres_18(answers: Answers, render: Render, postgres_18: Server, progress: Progress) -> None:
+    closing = run_suite(render(**answers), postgres_18.url())
+    progress(f"{name_of(answers)} on PostgreSQL 18, {closing}")
+
+
+@pytest.mark.parametrize("answers", COVERING, ids=name_of)
+def test_suite_passes_on_postgres_15(answers: Answers, render: Render, postgres_15: Server, progress: Progress) -> None:
+    closing = run_suite(render(**answers), postgres_15.url())
+    progress(f"{name_of(answers)} on PostgreSQL 15, {closing}")
+
+
+def test_suite_brings_its_own_server_and_covers_the_application(render: Render, progress: Progress) -> None:
+    output = tool(render(), "pytest", "--quiet", "--cov", "--cov-fail-under=95")
+    assert "Required test coverage of 95% reached" in output
+    progress(f"coverage, {output.splitlines()[-1]}")
