@@ -82,7 +82,7 @@ def lint(folder: Path, *paths: Path) -> None:
     """Leave `ruff` nothing to do in these files, or in all below the folder, by the configuration nearest to each."""
     diff = tool(folder, "ruff", "format", "--no-cache", "--diff", "--quiet", *paths, check=False)
     found = tool(folder, "ruff", "check", "--no-cache", "--output-format=concise", "--quiet", *paths, check=False)
-    assert (diff, found) == ("", "")
+    assert not diff + found, diff + found
 
 
 def run_suite(project: Path, server: str, *arguments: str) -> str:

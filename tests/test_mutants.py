@@ -13,10 +13,16 @@ from mutants import MUTANTS, Mutant
 from projects import Render, run
 from test_proofs import ALL_PROOFS, with_proofs
 
+# One plugin, and everything compiled beforehand: starting takes longer than testing.
+PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "pytest_asyncio.plugin", ALL_PROOFS[0])
+QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": ""}
+
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    return with_proofs(render())
+    project = with_proofs(render())
+    run(project, *PYTEST, "--collect-only", **QUICK)
+    return project
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -25,10 +31,10 @@ def test_mistake_is_noticed(
 ) -> None:
     copy = copytree(project, tmp_path / "copy")
     mutant.apply(copy)
-    pytest_here = [sys.executable, "-m", "pytest", "--quiet", "--no-header", "--exitfirst", "--tb=no", ALL_PROOFS[0]]
-    output = run(copy, *pytest_here, mutant.noticed_by, check=False, TEST_DATABASE_URL=postgres_18.url())
+    arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
+    output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=postgres_18.url())
     # A test that fails, not code that cannot even be imported.
     assert re.search(r"^1 failed\b(?!.*\berror)", output.splitlines()[-1]), f"{mutant} survives:\n{output}"
-    noticed = re.search(r"^FAILED \S*::(\S+)", output, re.MULTILINE)
-    progress(f"{mutant.name}: {noticed[1] if noticed else '?'}")
+    (noticed,) = re.findall(r"^FAILED \S*::(\w+)", output, re.MULTILINE)
+    progress(f"{mutant.name}: {noticed}")
     rmtree(copy)

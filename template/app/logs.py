@@ -26,14 +26,9 @@ class RequestFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         scope = current_request.get()
         record.request_id = scope["state"]["request_id"] if scope else "-"
-        record.route = route_of(scope) if scope else "-"
+        # The path template, as in `GET /products/{product_id}`: without ids, lines can be grouped.
+        record.route = f"{scope['method']} {getattr(scope.get('route'), 'path', '(no route)')}" if scope else "-"
         return True
-
-
-def route_of(scope: Scope) -> str:
-    """Return method and path template, as in `GET /products/{product_id}`: no ids, so that lines can be grouped."""
-    route = scope.get("route")
-    return f"{scope['method']} {route.path if route else '(no route)'}"
 
 
 def configure_logs(level: str) -> None:

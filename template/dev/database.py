@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dev import schema
-from dev.binaries import find_binaries
+from dev.binaries import PostgresError, find_binaries
 from dev.postgres import Server, running_server
 from dev.process import FolderInUseError
 
@@ -67,7 +67,9 @@ def run_on_database(command: list[str]) -> int:
     try:
         with development_database(fill=False):
             return subprocess.run(command, check=False).returncode
-    except FolderInUseError:
+    except FolderInUseError as error:
+        if not URL.exists():
+            raise PostgresError("`dev` is starting or ending in another terminal: try again in a moment.") from error
         return subprocess.run(command, check=False, env={**os.environ, "DATABASE_URL": URL.read_text()}).returncode
 
 

@@ -21,7 +21,7 @@ from app.database.session import WriteSession
 from app.schemas import Input, ListQuery
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
-ENOUGH_DIGITS = 4
+ENOUGH_DIGITS, ENOUGH_ROOM, MOST_DIGITS = 4, 1000, 2100
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -49,7 +49,8 @@ class BodyFactory(ModelFactory[Input]):
             case sa.String():
                 return _text(column.name, count, limits.get("max_length", 200))
             case sa.Integer() | sa.Numeric() | sa.Float():
-                return _number(count if column.unique else count % 5, limits)
+                places = limits.get("decimal_places", 3 if isinstance(column.type, sa.Float) else 0)
+                return column.type.python_type(_number(count if column.unique else count % 5, limits, places))
             case sa.DateTime():
                 return EPOCH + dt.timedelta(minutes=count)
             case sa.Date():
@@ -66,15 +67,18 @@ def _text(name: str, count: int, length: int) -> str:
     return "".join(reversed(places))
 
 
-def _number(count: int, limits: Any) -> decimal.Decimal:
-    """Count on from zero, or from the bound that is nearest to it; in the smallest steps where digits are few."""
+def _number(count: int, limits: Any, places: int) -> decimal.Decimal:
+    """Count on from zero, or from the bound that is nearest to it, to the side where there is more room."""
     low = decimal.Decimal(str(limits.get("ge", "-Infinity")))
     high = decimal.Decimal(str(limits.get("le", "Infinity")))
-    digits, places = limits.get("max_digits", ENOUGH_DIGITS), limits.get("decimal_places", 0)
-    step = decimal.Decimal(1).scaleb(0 if digits - places >= ENOUGH_DIGITS else -places)
     start = max(low, min(high, decimal.Decimal(0)))
-    value = start + count * step if start + count * step <= high else start - count * step
-    return value.quantize(decimal.Decimal(1).scaleb(-places))
+    room = max(high - start, start - low)
+    digits = limits.get("max_digits", 9)
+    wide = room >= ENOUGH_ROOM and digits - limits.get("decimal_places", 0) >= ENOUGH_DIGITS
+    step = decimal.Decimal(1).scaleb(0 if wide else -places)
+    steps = count % (int(room / step) + 1) if room.is_finite() else count
+    with decimal.localcontext(prec=MOST_DIGITS):
+        return (start + steps * step * (1 if high - start == room else -1)).quantize(decimal.Decimal(1).scaleb(-places))
 
 
 @dataclass(frozen=True)

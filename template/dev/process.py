@@ -15,13 +15,13 @@ from dev.account import Account
 from dev.binaries import PostgresError
 from dev.cluster import server_environment
 
+SECONDS_TO_START = 60
+SECONDS_TO_STOP = 30
+SECONDS_FOR_ORPHAN_TO_END = 30
+
 
 class FolderInUseError(PostgresError):
     """Another process is running this server."""
-
-
-SECONDS_TO_START = 60
-SECONDS_TO_STOP = 30
 
 
 @contextmanager
@@ -90,9 +90,6 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.send_signal(signal.SIGQUIT)
         server.wait()
-
-
-SECONDS_FOR_ORPHAN_TO_END = 30
 
 
 @contextmanager

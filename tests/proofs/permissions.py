@@ -37,9 +37,9 @@ async def limited(settings: Settings, owner: asyncpg.Connection, database_url: s
     ("statement", "code"),
     [
         ("INSERT INTO proof.notes VALUES (current_user)", ""),
-        ("INSERT INTO proof.notes VALUES ('nobody-may-read-this')\", "forbidden"),
-        ("INSERT INTO proof.accounts VALUES ('nobody-may-read-this')\", "internal"),
-        ("SELECT * FROM proof.accounts WHERE author = 'nobody-may-read-this'\", "internal"),
+        ("INSERT INTO proof.notes VALUES ('nobody-may-read-this')", "forbidden"),
+        ("INSERT INTO proof.accounts VALUES ('nobody-may-read-this')", "internal"),
+        ("SELECT * FROM proof.accounts WHERE author = 'nobody-may-read-this'", "internal"),
         ("CREATE TABLE proof.mine ()", "internal"),
     ],
 )

@@ -1,12 +1,10 @@
-"""HTTP, one file a table; a new file with a `router` is served. Here: optimistic locking (RFC 9110).
-
-The version of a row is its `ETag`; who changes the row names it in `If-Match`.
-"""
+"""HTTP, one file a table; a new file with a `router` is served. Here: what they share, above all a row's `ETag`."""
 
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Header, HTTPException, Response, status
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.database.base import Base
 
@@ -37,7 +35,7 @@ class Precondition:
         if self.if_match is None or self.if_match.strip() == "*":
             return
         if f'"{row.version}"' not in [tag.strip() for tag in self.if_match.split(",")]:
-            raise HTTPException(status.HTTP_412_PRECONDITION_FAILED, "The row has changed since; read it again.")
+            raise StaleDataError
 
 
 # Coroutines, although nothing is awaited: FastAPI runs plain functions in a thread, which costs more than they do.

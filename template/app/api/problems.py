@@ -24,11 +24,14 @@ from app.database.errors import (
     Failure,
     RuleError,
     failure_of,
+    sqlstate,
 )
 from app.database.guards import SwallowedDatabaseError
 from app.queries import BadCursorError
 
 logger = logging.getLogger(__name__)
+
+MOST_ERRORS = 20
 
 
 class Problem(BaseModel):
@@ -66,6 +69,8 @@ def attach_problems(app: FastAPI) -> None:
         failure = failure_of(error)
         if failure is INTERNAL:
             logger.error("a database error that no client can cause", exc_info=error)
+        elif failure.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.warning("%s, SQLSTATE %s: %s", failure.code, sqlstate(error) or "none", error.statement)
         return _answer(request, failure)
 
     @app.exception_handler(SwallowedDatabaseError)
@@ -76,7 +81,7 @@ def attach_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         status = HTTPStatus(error.status_code)
-        return _answer(request, Failure(status, status.name.lower(), error.detail), error.headers)
+        return _answer(request, Failure(status, status.name.lower(), str(error.detail)), error.headers)
 
     @app.exception_handler(RuleError)
     async def rule_error(request: Request, error: RuleError) -> JSONResponse:
@@ -85,7 +90,7 @@ def attach_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         # Pydantic's own sentences, without the values they are about.
-        errors = [(_field(item), item["msg"]) for item in error.errors()]
+        errors = [(_field(item), item["msg"]) for item in error.errors()[:MOST_ERRORS]]
         detail = "; ".join(f"{field}: {message}" for field, message in errors)
         fields = tuple(dict.fromkeys(field for field, _ in errors))
         return _answer(request, Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "validation", detail, fields))
@@ -97,7 +102,9 @@ def _field(item: dict[str, Any]) -> str:
     return ".".join(map(str, where))
 
 
-async def _known(failure: Failure, request: Request, _error: Exception) -> JSONResponse:
+async def _known(failure: Failure, request: Request, error: Exception) -> JSONResponse:
+    if failure.status is HTTPStatus.SERVICE_UNAVAILABLE:
+        logger.warning("%s: %r", failure.code, error.__cause__ or error)
     return _answer(request, failure)
 
 

@@ -1,1 +1,1 @@
-"""Engines, sessions and the rules that keep a pooled connection honest. Imports nothing else of the application."""
+"""Engines, sessions and the rules that keep a pooled connection honest. Imports no layer above it."""

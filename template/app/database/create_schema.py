@@ -30,8 +30,8 @@ async def create_schema() -> list[str]:
 def _create(connection: sa.Connection) -> list[str]:
     # Two deployments at once: the second one waits and finds nothing left to do.
     connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('create-schema'))"))
-    for schema in SCHEMAS:
-        connection.execute(sa.schema.CreateSchema(schema, if_not_exists=True))
+    for schema in set(SCHEMAS) - set(sa.inspect(connection).get_schema_names()):
+        connection.execute(sa.schema.CreateSchema(schema))
     before = set(sa.inspect(connection).get_table_names("app"))
     Base.metadata.create_all(connection)
     connection.execute(sa.text(CREATE_TOUCH))

@@ -1,18 +1,16 @@
 """Engines: how a connection is opened, limited, checked and given back."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.database.errors import DatabaseUnavailableError
 from app.database.guards import discard_unfinished, ping_after_idle, refuse_swallowed_errors
 from app.logs import log_slow_queries
 from app.settings import Settings
-
-if TYPE_CHECKING:
-    from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 
 
 def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -> AsyncEngine:
@@ -50,7 +48,7 @@ def server_settings(settings: Settings, read_only: bool) -> dict[str, str]:
     }
 
 
-def _connect(dialect: "Dialect", _entry: Any, args: list[Any], arguments: dict[str, Any]) -> "DBAPIConnection":
+def _connect(dialect: Dialect, _entry: Any, args: list[Any], arguments: dict[str, Any]) -> DBAPIConnection:
     # asyncpg raises bare OSErrors, which elsewhere in the application would mean something else.
     try:
         return dialect.connect(*args, **arguments)

@@ -1,7 +1,4 @@
-"""What went wrong in the database, in words for a client.
-
-Told apart by SQLSTATE and the driver's constraint name, never by message text, which changes with version and language.
-"""
+"""What went wrong in the database, told apart by SQLSTATE and constraint name, never by text, which is localised."""
 
 import functools
 from collections.abc import Iterator
@@ -116,15 +113,11 @@ def _by_name() -> dict[str, tuple[str, ...]]:
 
 
 def _named(table: sa.Table) -> Iterator[tuple[str, tuple[str, ...]]]:
-    is_association = "id" not in table.columns
     items: list[sa.Constraint | sa.Index] = [*table.constraints, *table.indexes]
     for item in items:
-        if isinstance(item, sa.CheckConstraint):
-            # The naming convention puts the column behind the table: ck_<table>_<column>.
-            column = str(item.name).removeprefix(f"ck_{table.name}_")
-            yield str(item.name), (column,) if column in table.columns else ()
-        else:
-            names = [column.name for column in getattr(item, "columns", ())]
-            # A client sends an association as a list of ids: `category_id` stood in `category_ids`.
-            lists = [f"{name.removeprefix('related_')}s" for name in names]
-            yield str(item.name), tuple(lists if is_association else names)
+        # A CHECK knows no columns, but its name ends with one: ck_<table>_<column>.
+        last = str(item.name).removeprefix(f"ck_{table.name}_")
+        names = [column.name for column in getattr(item, "columns", ())] or [last] * (last in table.columns)
+        # A client sends an association as a list of ids: `category_id` stood in `category_ids`.
+        lists = [f"{name.removeprefix('related_')}s" for name in names]
+        yield str(item.name), tuple(names if "id" in table.columns else lists)

@@ -14,12 +14,12 @@ IDLE_SECONDS = 30
 
 
 class SwallowedDatabaseError(RuntimeError):
-    """A handler caught a database error and went on; its transaction is lost."""
+    """A handler caught a database error and went on, or ended the transaction itself."""
 
     def __init__(self) -> None:
         super().__init__(
-            "A database error was caught and the handler went on, but PostgreSQL had already given up the transaction. "
-            "Let the error pass, or wrap the statement in session.begin_nested()."
+            "A database error was caught and the handler went on, but PostgreSQL had already given up the transaction "
+            "(or the handler ended it itself). Let errors pass, or wrap the statement in session.begin_nested()."
         )
 
 

@@ -10,10 +10,9 @@ def parse_url(text: str) -> sa.URL:
     """Return the URL; ValueError says what is no PostgreSQL URL, or has a parameter that would not reach the server."""
     try:
         url = sa.make_url(text)
-    except sa.exc.ArgumentError:
-        raise ValueError(
-            "a database URL reads postgresql://user:password@host:5432/name, and this one does not"
-        ) from None
+    except (sa.exc.ArgumentError, ValueError):  # the latter would show a part of the password
+        form = "a database URL reads postgresql://user:password@host:5432/name, a password percent-encoded"
+        raise ValueError(form) from None
     if url.drivername not in SCHEMES:
         raise ValueError(f"a database URL starts with postgresql://, not with {url.drivername}://")
     if unknown := sorted(url.query.keys() - PARAMETERS):

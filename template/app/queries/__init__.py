@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.database.base import Base
-from app.database.session import ReadSession
+from app.database.session import ReadSession, WriteSession
 from app.schemas import ListQuery
 
 Row = TypeVar("Row", bound=Base)
@@ -44,14 +44,18 @@ def conditions(query: ListQuery, filters: Filters) -> list[sa.ColumnElement[bool
     return [filters[name](value) for name, value in given.items()]
 
 
-async def fetch_page(
-    session: ReadSession, statement: sa.Select[Row], orders: Orders, sort: str, query: ListQuery
-) -> Slice[Row]:
-    """Run a statement for one page, in the order that `sort` names (`-name` is descending).
+async def lock(session: WriteSession, model: type[Row], row_id: uuid.UUID) -> Row | None:
+    """Return a row that nobody else can change until this transaction ends, or None; others may still refer to it."""
+    return await session.get(model, row_id, with_for_update={"key_share": True})
+
+
+async def fetch_page(session: ReadSession, statement: sa.Select[Row], orders: Orders, query: ListQuery) -> Slice[Row]:
+    """Run a statement for one page, in the order that `query.sort` names (`-name` is descending).
 
     The id stands behind every order as the tie breaker; the `orders` must be NOT NULL columns. Raises BadCursorError.
     """
-    key, row_id, descending = orders[sort.removeprefix("-")], orders["id"], sort.startswith("-")
+    sort, descending, row_id = query.sort, query.sort.startswith("-"), orders["id"]
+    key = orders[sort.removeprefix("-")]
     if query.cursor is not None:
         last = sa.tuple_(*_decode(query.cursor, sort, key), types=[key.type, row_id.type])
         position = sa.tuple_(key, row_id)

@@ -3,11 +3,14 @@
 import asyncio
 import uuid
 
+import pytest
 from httpx import AsyncClient
+from sqlalchemy.orm.attributes import flag_modified
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.database.session import Sessions
 from dev.factories import Resource, key_of
-from tests.support import body_for, each_table, stored
+from tests.support import TABLES, body_for, each_table, stored
 
 pytestmark = each_table
 UNKNOWN = uuid.UUID(int=7 << 76)
@@ -67,16 +70,56 @@ async def test_each_field_can_be_changed_alone(client: AsyncClient, sessions: Se
         before = after
 
 
-async def test_of_two_changes_at_once_one_wins(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
+async def test_of_many_changes_at_once_one_wins(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
     (row,) = await stored(sessions, table)
-    bodies = [await body_for(sessions, table) for _ in range(2)]
     location, match = f"{table.path}/{key_of(row)}", {"If-Match": '"1"'}
+    # The factories count: these differ from the stored row.
+    body = await body_for(sessions, table)
 
-    answers = await asyncio.gather(*[client.patch(location, json=body, headers=match) for body in bodies])
+    answers = await asyncio.gather(*[client.patch(location, json=body, headers=match) for _ in range(4)])
 
-    assert sorted(answer.status_code for answer in answers) in ([200, 412], [200, 200])
-    versions = [answer.json()["version"] for answer in answers if answer.status_code == 200]
-    assert (await client.get(location)).json()["version"] == max(versions)
+    changed = sorted(answer.status_code for answer in answers)
+    assert changed in ([200, 412, 412, 412], [200] * 4)
+    unchanged = body == {field: value for field, value in answers[0].json().items() if field in body}
+    assert changed != [200] * 4 or unchanged
+    assert (await client.get(location)).json()["version"] <= 2
+
+
+async def test_a_change_that_was_read_too_early_is_refused(sessions: Sessions, table: Resource) -> None:
+    (row,) = await stored(sessions, table)
+    async with sessions.write() as first, sessions.write() as second:
+        mine, yours = [await session.get(table.model, key_of(row)) for session in (first, second)]
+        for session, read in ((first, mine), (second, yours)):
+            flag_modified(read, "created_at")
+            if session is second:
+                with pytest.raises(StaleDataError):
+                    await session.commit()
+            else:
+                await session.commit()
+
+
+async def test_deleting_and_changing_at_once_never_fails(
+    client: AsyncClient, sessions: Sessions, table: Resource
+) -> None:
+    (row,) = await stored(sessions, table)
+    location, any_version = f"{table.path}/{key_of(row)}", {"If-Match": "*"}
+    changes = [client.patch(location, json={}, headers=any_version) for _ in range(4)]
+    answers = await asyncio.gather(*changes, *[client.delete(location) for _ in range(2)])
+    assert {answer.status_code for answer in answers[:4]} <= {200, 404}
+    assert sorted(answer.status_code for answer in answers[4:]) == [204, 404]
+
+
+async def test_links_are_what_was_sent_last(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
+    for field, target in table.linked().items():
+        others = await stored(sessions, next(other for other in TABLES if other.table.name == target), 3)
+        one, two, three = sorted(str(key_of(other)) for other in others)
+        created = await client.post(table.path, json={**await body_for(sessions, table), field: [one, two, two]})
+        assert created.json()[field] == [one, two]
+        for version, links in enumerate(([two, three], [], [one]), start=1):
+            match = {"If-Match": f'"{version}"'}
+            changed = await client.patch(created.headers["Location"], json={field: links}, headers=match)
+            assert changed.json()[field] == (await client.get(created.headers["Location"])).json()[field] == links
+            assert changed.headers["ETag"] == f'"{version + 1}"'
 
 
 async def test_an_empty_change_changes_nothing(client: AsyncClient, sessions: Sessions, table: Resource) -> None:

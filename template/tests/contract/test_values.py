@@ -1,9 +1,12 @@
 """What holds for the values of every table: the API refuses what the database would, and nothing else."""
 
+import decimal
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from httpx import AsyncClient
 from pydantic.fields import FieldInfo
 
@@ -82,12 +85,42 @@ async def test_numbers_keep_their_bounds(client: AsyncClient, sessions: Sessions
         for bound, beyond in (("ge", -1), ("le", 1)):
             value = limit(info, bound)
             if value is not None:
-                assert await refused(client, table, {**body, field: str(value + beyond)}, field)
-        if info.annotation is float:
-            answer = await client.post(
-                table.path, content=b'{"%s": NaN}' % field.encode(), headers={"Content-Type": "application/json"}
-            )
-            assert answer.status_code == 422
+                outside = value + beyond
+                assert await refused(
+                    client, table, {**body, field: str(outside) if is_decimal(info) else outside}, field
+                )
+        if info.annotation in (float, float | None):
+            for value in (float("nan"), float("inf")):
+                content, headers = json.dumps({**body, field: value}), {"Content-Type": "application/json"}
+                answer = await client.post(table.path, content=content, headers=headers)
+                assert (answer.status_code, answer.json()["fields"]) == (422, [field])
+
+
+async def test_json_may_be_nested_only_so_deep(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
+    for field, info in table.create.model_fields.items():
+        if "JsonValue" in str(info.annotation):
+            limit_of_depth = 100
+            for depth, accepted in ((limit_of_depth, True), (limit_of_depth + 1, False), (900, False)):
+                deep = json.loads('{"a":' + "[" * (depth - 1) + "]" * (depth - 1) + "}")
+                body = {**await body_for(sessions, table), field: deep}
+                if accepted:
+                    assert (await client.post(table.path, json=body)).json()[field] == deep
+                else:
+                    assert await refused(client, table, body, field)
+
+
+async def test_times_without_a_zone_and_without_an_end_are_refused(
+    client: AsyncClient, sessions: Sessions, table: Resource
+) -> None:
+    for field in table.create.model_fields:
+        if isinstance(getattr(table.table.columns.get(field), "type", None), sa.DateTime):
+            for value in ("2026-01-01T00:00:00", "9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00Z"):
+                assert await refused(client, table, {**await body_for(sessions, table), field: value}, field)
+
+
+def is_decimal(info: FieldInfo) -> bool:
+    """Whether a field is sent as text, so that no digit is lost."""
+    return info.annotation in (decimal.Decimal, decimal.Decimal | None)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"null"])
