@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from sqlalchemy.exc import DBAPIError
 
 from app.database.session import SessionDep, WriteSession, in_transaction
-from tests.proofs.server import schema
+from tests.proofs.server import SOON, schema
 from tests.proofs.service import assert_problem, serving
 
 COUNTERS = (
@@ -107,8 +107,9 @@ async def test_retries_come_to_an_end(settings: Settings) -> None:
         await session.execute(sa.text("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$"))
 
     async with serving(settings) as service:
-        with pytest.raises(DBAPIError):
-            await in_transaction(service.sessions, work, attempts=3)
+        async with asyncio.timeout(SOON):
+            with pytest.raises(DBAPIError):
+                await in_transaction(service.sessions, work, attempts=3)
     assert len(set(map(id, runs))) == len(runs) == 3
 
 

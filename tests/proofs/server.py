@@ -10,7 +10,8 @@ import asyncpg
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-LONGEST = 10  # seconds: what should happen by itself, but does not, fails
+# Seconds: what should happen by itself, but does not, fails.
+SOON, LONGEST = 3, 10
 PASSWORD = "your@password:is/here%40#?&"  # noqa: S105
 
 

@@ -1,5 +1,6 @@
 """What happens before the first request, and with which URL."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import asyncpg
 from app.settings import Settings
 
-from tests.proofs.server import PASSWORD, at, login, until
+from tests.proofs.server import PASSWORD, SOON, at, login, until
 from tests.proofs.service import serving
 
 PROJECT = Path(__file__).parents[2]
@@ -50,7 +51,8 @@ async def test_stopping_closes_every_connection(settings: Settings, owner: async
     async with serving(settings) as service:
         await service.post("/writes")
         await service.post("/reads")
-    await until(owner, "true", holds=False)
+    async with asyncio.timeout(SOON):
+        await until(owner, "true", holds=False)
 
 
 async def test_any_password_serves_and_migrates(

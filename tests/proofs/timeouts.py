@@ -10,11 +10,10 @@ from fastapi import APIRouter
 from pydantic import SecretStr
 
 from app.database.session import SessionDep
-from tests.proofs.server import schema, until
+from tests.proofs.server import SOON, schema, until
 from tests.proofs.service import assert_problem, running, serving
 
 PID = sa.text("SELECT pg_backend_pid()")
-SOON = 2  # seconds
 THINGS = ("CREATE TABLE proof.things (id int)", "INSERT INTO proof.things VALUES (1)")
 
 

@@ -36,7 +36,7 @@ async def test_a_version_that_is_gone_is_refused(client: AsyncClient) -> None:
     path = (await client.post("/categories", json={"name": "before"})).headers["Location"]
     answers = [await client.patch(path, json={"name": name}, headers={"If-Match": '"1"'}) for name in ("one", "two")]
     assert answers[0].status_code == 200
-    assert_problem(answers[1], 412, "precondition_failed")
+    assert_problem(answers[1], 412, "stale")
     assert (await client.get(path)).json()["name"] == "one"
 
 

@@ -31,8 +31,6 @@ from app.queries import BadCursorError
 
 logger = logging.getLogger(__name__)
 
-MOST_ERRORS = 20
-
 
 class Problem(BaseModel):
     """What went wrong: `code` for programs, `detail` for people, `fields` where a field is to blame."""
@@ -55,6 +53,7 @@ FAILURES: dict[type[Exception], Failure] = {
     DatabaseUnavailableError: UNAVAILABLE,
     PoolTimeoutError: BUSY,
     StaleDataError: STALE,
+    TimeoutError: UNAVAILABLE,
     Exception: INTERNAL,  # the server logs its traceback
 }
 
@@ -90,7 +89,7 @@ def attach_problems(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
         # Pydantic's own sentences, without the values they are about.
-        errors = [(_field(item), item["msg"]) for item in error.errors()[:MOST_ERRORS]]
+        errors = [(_field(item), item["msg"]) for item in error.errors()[:20]]
         detail = "; ".join(f"{field}: {message}" for field, message in errors)
         fields = tuple(dict.fromkeys(field for field, _ in errors))
         return _answer(request, Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "validation", detail, fields))

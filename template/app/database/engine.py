@@ -24,7 +24,11 @@ def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -
         pool_recycle=settings.pool_recycle,
         pool_use_lifo=settings.pool_lifo,
         hide_parameters=True,  # values of a failed statement are personal data in a log
-        connect_args={"timeout": settings.connect_timeout, "server_settings": server_settings(settings, read_only)},
+        connect_args={
+            "timeout": settings.connect_timeout,
+            "command_timeout": settings.statement_timeout + 1,  # for a server that went silent and cannot cancel
+            "server_settings": server_settings(settings, read_only),
+        },
     )
     event.listen(engine.sync_engine, "do_connect", _connect)
     ping_after_idle(engine)

@@ -10,8 +10,7 @@ from sqlalchemy.exc import DBAPIError, NotSupportedError
 
 from app.database.base import Base
 
-RETRYABLE = frozenset({"40001", "40P01"})
-"""Serialization failure and deadlock: the same work may succeed when it is run again."""
+RETRYABLE = frozenset({"40001", "40P01"})  # serialization failure, deadlock: the same work may succeed the next time
 
 
 class DatabaseUnavailableError(ConnectionError):

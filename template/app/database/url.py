@@ -3,7 +3,6 @@
 import sqlalchemy as sa
 
 SCHEMES = frozenset({"postgres", "postgresql", "postgresql+asyncpg"})
-PARAMETERS = frozenset({"sslmode", "host"})
 
 
 def parse_url(text: str) -> sa.URL:
@@ -15,7 +14,7 @@ def parse_url(text: str) -> sa.URL:
         raise ValueError(form) from None
     if url.drivername not in SCHEMES:
         raise ValueError(f"a database URL starts with postgresql://, not with {url.drivername}://")
-    if unknown := sorted(url.query.keys() - PARAMETERS):
+    if unknown := sorted(url.query.keys() - {"sslmode", "host"}):
         raise ValueError(f"the database URL has {', '.join(unknown)}, which is not supported; take it out")
     query = {"ssl" if name == "sslmode" else name: value for name, value in url.query.items()}
     # On SQLAlchemy 2.1 the bare scheme means psycopg.
