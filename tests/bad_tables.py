@@ -96,7 +96,7 @@ BAD: dict[str, Bad] = {
     ),
     # Tables whose names are taken
     "module is a keyword": head("Import", "`import.py`, but that is a Python keyword"),
-    "module of ours": head("Pagination", "a module that every project has"),
+    "module of ours": head("Health", "a module that every project has"),
     "module is a Windows device": head("Con", "a name that Windows keeps for a device"),
     "class of ours": head("Slice", "a name that every project uses itself"),
     "class by a suffix is ours": head("List", "`ListQuery` is taken"),
