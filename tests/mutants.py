@@ -106,5 +106,5 @@ MUTANTS = [
     # --- Logs ---
     Mutant("takes any request id", LOGS, "if ACCEPTED_ID.fullmatch(sent)", "if sent", LINES),
     Mutant("logs quick statements", LOGS, "if seconds >= threshold:", "if True:", LINES),
-    Mutant("logs no route", LOGS, "route.path if route else", "None if route else", LINES),
+    Mutant("logs no route", LOGS, "getattr(scope.get('route'), 'path', '(no route)')", "'(no route)'", LINES),
 ]

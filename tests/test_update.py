@@ -135,18 +135,19 @@ def test_update_changes_what_a_fresh_copy_would_have(project: Path, released: Pa
     }
 
 
-def test_revision_does_not_come_back_after_a_squash(project: Path) -> None:
+@pytest.mark.parametrize("name", ["squashed.py", "0001_create_tables.py"])
+def test_squashed_revision_stays_as_the_user_left_it(name: str, project: Path) -> None:
     versions = project / "alembic/versions"
-    squashed = (versions / "0001_create_tables.py").read_text().replace('revision = "0001"', 'revision = "squashed"')
+    squashed = (versions / "0001_create_tables.py").read_text().replace('"0001"', '"squashed"') + "\n# All so far.\n"
     (versions / "0001_create_tables.py").unlink()
-    (versions / "squashed.py").write_text(squashed)
+    (versions / name).write_text(squashed)
     commit(project, "Squash")
 
     update(project, tables=AFTER)
 
     assert_merged(project)
-    assert [path.name for path in versions.glob("*.py")] == ["squashed.py"]
-    assert (versions / "squashed.py").read_text() == squashed
+    assert [path.name for path in versions.glob("*.py")] == [name]
+    assert (versions / name).read_text() == squashed
 
 
 def test_answers_can_be_changed_there_and_back(project: Path) -> None:

@@ -1,10 +1,13 @@
 """A connection that was lost costs one request at most: 503, and the next one is fine."""
 
 import asyncio
+from contextlib import nullcontext
 
 import asyncpg
 import pytest
 import sqlalchemy as sa
+from fastapi import APIRouter
+from app.database.session import SessionDep
 from app.settings import Settings
 
 from app.database import guards
@@ -42,8 +45,18 @@ async def test_a_connection_that_was_dropped_while_it_idled_costs_nothing(
         assert (await service.post(f"/{kind}s")).status_code == 200
 
 
-async def test_a_connection_that_is_dropped_during_a_statement(settings: Settings, owner: asyncpg.Connection) -> None:
-    async with serving(settings, running("SELECT pg_sleep(60)")) as service:
+@pytest.mark.parametrize("within_savepoint", [False, True])
+async def test_a_connection_that_is_dropped_during_a_statement(
+    settings: Settings, owner: asyncpg.Connection, within_savepoint: bool
+) -> None:
+    router = APIRouter()
+
+    @router.post("/proof", status_code=201)
+    async def sleep(session: SessionDep) -> None:
+        async with session.begin_nested() if within_savepoint else nullcontext():
+            await session.execute(sa.text("SELECT pg_sleep(60)"))
+
+    async with serving(settings, router) as service:
         answer = asyncio.create_task(service.post())
         await until(owner, "state = 'active' AND query LIKE '%pg_sleep%'")
         await owner.execute(

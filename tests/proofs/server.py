@@ -12,6 +12,8 @@ from pydantic import SecretStr
 
 # Seconds: what should happen by itself, but does not, fails.
 SOON, LONGEST = 3, 10
+# The connections of the application that a proof has started.
+OURS = "datname = current_database() AND application_name LIKE 'proof:%'"
 PASSWORD = "your@password:is/here%40#?&"  # noqa: S105
 
 
@@ -29,8 +31,7 @@ async def schema(owner: asyncpg.Connection, *statements: str) -> AsyncIterator[N
 
 async def until(owner: asyncpg.Connection, condition: str, *, holds: bool = True) -> None:
     """Ask the server until this is true of one of the application's connections, or of none."""
-    ours = f"application_name LIKE 'proof:%' AND {condition}"
-    found = f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {ours})"  # noqa: S608
+    found = f"SELECT EXISTS (SELECT FROM pg_stat_activity WHERE {OURS} AND {condition})"  # noqa: S608
     async with asyncio.timeout(LONGEST):
         while await owner.fetchval(found) is not holds:
             pass
