@@ -41,6 +41,7 @@ MUTANTS = [
     Mutant("reads until after the answer", SESSION, 'read_session, scope="function"', "read_session", SESSIONS),
     Mutant("lets a failed flush pass", SESSION, "if not transaction.is_active:", "if False:", SWALLOWED),
     Mutant("lets a used session live on", SESSION, "close_resets_only=False", "close_resets_only=True", SESSIONS),
+    Mutant("forgets rows at commit", SESSION, "expire_on_commit=False, ", "", ROWS),
     Mutant("leaves connections open", SESSION, "await write.dispose()", "pass", START),
     Mutant("leaves reading connections open", SESSION, "await read.dispose()", "pass", START),
     Mutant("never retries", SESSION, "not in RETRYABLE or attempt == attempts", "is not None", CONTENTION),
@@ -50,6 +51,7 @@ MUTANTS = [
     Mutant("lets a failed statement pass", GUARDS, 'if connection.info.get("failed"):', "if False:", SWALLOWED),
     Mutant("remembers another's failure", GUARDS, '@event.listens_for(sync, "begin")\n', "\n", CAUSED),
     Mutant("refuses after a savepoint", GUARDS, '@event.listens_for(sync, "rollback_savepoint")\n', "\n", SWALLOWED),
+    Mutant("asks a lost connection", GUARDS, "if not connection.invalidated:", "if True:", LOST),
     Mutant("never pings", GUARDS, "< IDLE_SECONDS", "< 1e9", LOST),
     Mutant("always pings", GUARDS, "< IDLE_SECONDS", "< 0", LOST),
     Mutant("does not listen for idleness", ENGINE, "ping_after_idle(engine)", "pass", LOST),
@@ -61,6 +63,7 @@ MUTANTS = [
     Mutant("waits too long for the pool", ENGINE, "pool_timeout=settings.pool_timeout", "pool_timeout=5", TIMEOUTS),
     Mutant("opens more connections", ENGINE, "max_overflow=settings.max_overflow", "max_overflow=10", TIMEOUTS),
     Mutant("waits for a silent server", ENGINE, '"timeout": settings.connect_timeout', '"timeout": 5', TIMEOUTS),
+    Mutant("waits for silence", ENGINE, '"command_timeout": settings.statement_timeout + 1,', "", TIMEOUTS),
     Mutant("never ends a statement", ENGINE, 'f"{settings.statement_timeout}s"', '"5s"', TIMEOUTS),
     Mutant("never gives up a lock", ENGINE, 'f"{settings.lock_timeout}s"', '"5s"', TIMEOUTS),
     Mutant("never ends idleness", ENGINE, 'f"{settings.idle_in_transaction_timeout}s"', '"0"', TIMEOUTS),
@@ -85,7 +88,7 @@ MUTANTS = [
     Mutant("checks no version", API, "not in [tag.strip() for", "in [] and [tag.strip() for", ROWS),
     Mutant("asks for no version", CATEGORIES, "match: RequiredMatch", "match: OptionalMatch", ROWS),
     Mutant(
-        "deletes any version", CATEGORIES, "match.check(row)\n    await queries.delete", "await queries.delete", ROWS
+        "deletes any version", CATEGORIES, "row = match.check(found(await lock_row(session, Category, category_id)))\n    await delete_row", "row = found(await lock_row(session, Category, category_id))\n    await delete_row", ROWS
     ),
     Mutant("lets the last writer win", BASE, '"version_id_col": cls.version, ', "", VERSIONS),
     Mutant("counts no versions", REVISION, "NEW.version := OLD.version + 1; ", "", ROWS),

@@ -6,12 +6,12 @@ from contextlib import nullcontext
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from fastapi import APIRouter
-from app.database.session import SessionDep
 from app.settings import Settings
+from fastapi import APIRouter
 
 from app.database import guards
-from tests.proofs.server import schema, until
+from app.database.session import SessionDep
+from tests.proofs.server import OURS, schema, until
 from tests.proofs.service import Service, assert_problem, running, serving
 
 PID = sa.text("SELECT pg_backend_pid()")
@@ -59,9 +59,7 @@ async def test_a_connection_that_is_dropped_during_a_statement(
     async with serving(settings, router) as service:
         answer = asyncio.create_task(service.post())
         await until(owner, "state = 'active' AND query LIKE '%pg_sleep%'")
-        await owner.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-        )
+        await owner.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS}")  # noqa: S608
         assert_problem(await answer, 503, "database_unavailable")
 
 

@@ -51,3 +51,23 @@ async def login(owner: asyncpg.Connection, options: str = "") -> AsyncIterator[s
 def at(url: str, **changed: Any) -> SecretStr:
     """Return a database URL with other parts, quoted as a URL has to be."""
     return SecretStr(sa.make_url(url).set(**changed).render_as_string(hide_password=False))
+
+
+@asynccontextmanager
+async def proxy(url: str) -> AsyncIterator[tuple[SecretStr, asyncio.Event]]:
+    """Pass everything on between clients and the server, for as long as the event is set."""
+    passing, given = asyncio.Event(), sa.make_url(url)
+    passing.set()
+
+    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            await passing.wait()
+            target.write(data)
+        target.close()
+
+    async def connect(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        answers, questions = await asyncio.open_connection(given.host, given.port)
+        await asyncio.gather(pass_on(source, questions), pass_on(answers, target))
+
+    async with await asyncio.start_server(connect, "127.0.0.1", 0) as listening:
+        yield at(url, host="127.0.0.1", port=listening.sockets[0].getsockname()[1]), passing

@@ -4,13 +4,14 @@ import asyncio
 import socket
 
 import asyncpg
+import pytest
 import sqlalchemy as sa
 from app.settings import Settings
 from fastapi import APIRouter
 from pydantic import SecretStr
 
 from app.database.session import SessionDep
-from tests.proofs.server import SOON, schema, until
+from tests.proofs.server import SOON, proxy, schema, until
 from tests.proofs.service import assert_problem, running, serving
 
 PID = sa.text("SELECT pg_backend_pid()")
@@ -76,3 +77,16 @@ async def test_a_server_that_does_not_answer_is_given_up(settings: Settings) -> 
         async with serving(settings, recovers=False, database_url=url, connect_timeout=0.1) as service:
             async with asyncio.timeout(SOON):
                 assert_problem(await service.post("/writes"), 503, "database_unavailable")
+
+
+@pytest.mark.parametrize("kind", ["write", "read"])
+async def test_a_server_that_went_silent_is_given_up(settings: Settings, database_url: str, kind: str) -> None:
+    async with (
+        proxy(database_url) as (url, passing),
+        serving(settings, database_url=url, statement_timeout=0.1, connect_timeout=0.5, pool_size=1) as service,
+    ):
+        assert (await service.post(f"/{kind}s")).status_code == 200
+        passing.clear()
+        async with asyncio.timeout(SOON + 2):
+            assert_problem(await service.post(f"/{kind}s"), 503, "database_unavailable")
+        passing.set()

@@ -30,12 +30,12 @@ class Precondition:
 
     if_match: str | None
 
-    def check(self, row: Base) -> None:
-        """Answer 412 when the client knows another version; without `If-Match` any version will do."""
-        if self.if_match is None or self.if_match.strip() == "*":
-            return
-        if f'"{row.version}"' not in [tag.strip() for tag in self.if_match.split(",")]:
+    def check(self, row: Row) -> Row:
+        """Return the row, or answer 412 when the client knows another version; without `If-Match` any will do."""
+        known = [tag.strip() for tag in (self.if_match or "*").split(",")]
+        if not {"*", f'"{row.version}"'} & set(known):
             raise StaleDataError
+        return row
 
 
 # Coroutines, although nothing is awaited: FastAPI runs plain functions in a thread, which costs more than they do.

@@ -85,4 +85,4 @@ def one_of(column: str, members: type[enum.StrEnum]) -> sa.CheckConstraint:
 def touch_trigger(table: str) -> str:
     """Return the statement that gives a table of the schema `app` its trigger."""
     when = f"BEFORE UPDATE ON app.{table} FOR EACH ROW"
-    return f"CREATE OR REPLACE TRIGGER touch_row {when} EXECUTE FUNCTION app.touch_row()"
+    return f"CREATE TRIGGER touch_row {when} EXECUTE FUNCTION app.touch_row()"

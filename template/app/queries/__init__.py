@@ -6,7 +6,7 @@ between neither shift nor repeat it, and the thousandth page costs what the firs
 
 import base64
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -21,6 +21,7 @@ from app.schemas import ListQuery
 Row = TypeVar("Row", bound=Base)
 Filters = Mapping[str, Callable[[Any], sa.ColumnElement[bool]]]
 Orders = Mapping[str, InstrumentedAttribute[Any]]
+Names = Collection[str]
 
 CURSOR = TypeAdapter(tuple[str, Any, uuid.UUID])
 """The order that a cursor was made for, and the key and the id of the last row."""
@@ -44,9 +45,15 @@ def conditions(query: ListQuery, filters: Filters) -> list[sa.ColumnElement[bool
     return [filters[name](value) for name, value in given.items()]
 
 
-async def lock(session: WriteSession, model: type[Row], row_id: uuid.UUID) -> Row | None:
+async def lock_row(session: WriteSession, model: type[Row], row_id: uuid.UUID) -> Row | None:
     """Return a row that nobody else can change until this transaction ends, or None; others may still refer to it."""
     return await session.get(model, row_id, with_for_update={"key_share": True})
+
+
+async def delete_row(session: WriteSession, row: Base) -> None:
+    """Remove a row; what refers to it goes along, lets go or forbids it, as its foreign key says."""
+    await session.delete(row)
+    await session.flush()
 
 
 async def fetch_page(session: ReadSession, statement: sa.Select[Row], orders: Orders, query: ListQuery) -> Slice[Row]:
