@@ -85,10 +85,14 @@ MUTANTS = [
     Mutant("logs no swallowed error", PROBLEMS, '"a mistake in this route", exc_info=error', '"?"', SWALLOWED),
     Mutant("answers stale rows with 500", PROBLEMS, "    StaleDataError: STALE,\n", "", VERSIONS),
     # --- Rows and their versions ---
-    Mutant("checks no version", API, "not in [tag.strip() for", "in [] and [tag.strip() for", ROWS),
+    Mutant("checks no version", API, 'if not {"*", f\'"{row.version}"\'} & set(known)', "if not known", ROWS),
     Mutant("asks for no version", CATEGORIES, "match: RequiredMatch", "match: OptionalMatch", ROWS),
     Mutant(
-        "deletes any version", CATEGORIES, "row = match.check(found(await lock_row(session, Category, category_id)))\n    await delete_row", "row = found(await lock_row(session, Category, category_id))\n    await delete_row", ROWS
+        "deletes any version",
+        CATEGORIES,
+        "row = match.check(found(await lock_row(session, Category, category_id)))\n    await delete_row",
+        "row = found(await lock_row(session, Category, category_id))\n    await delete_row",
+        ROWS,
     ),
     Mutant("lets the last writer win", BASE, '"version_id_col": cls.version, ', "", VERSIONS),
     Mutant("counts no versions", REVISION, "NEW.version := OLD.version + 1; ", "", ROWS),

@@ -20,6 +20,7 @@ IDENTITY = {
 # What these tests run in is no business of a project's own tools.
 OURS = (
     "PYTEST_",
+    "PYTHONDONTWRITEBYTECODE",  # would make every project compile everything anew, in each of its processes
     "PYTHONPATH",
     "COV_",
     "PG",

@@ -1,8 +1,8 @@
 """The two kinds of session a route can ask for. It takes one of them, never both.
 
 `SessionDep` is one transaction, committed before the response is sent. `ReadSessionDep` autocommits every statement
-(one round trip each) on an engine that refuses to write. Streams and background work open their own session from
-`request.state["sessions"]`, best through `in_transaction`.
+(one round trip each) on an engine that refuses to write. Work that outlives the route opens its own session from
+`request.state["sessions"]`: a background task by `in_transaction`, a stream by `open_transaction`, as cursors need one.
 """
 
 import asyncio
