@@ -84,7 +84,6 @@ TABLES: dict[str, Tables] = {
         "Setting value:text page_of:int",
         "Model name:str(80)",
         "Schema the_model:Model:cascade",
-        "Queries/query_rows text:text",
         "App database:str(80)",
         "Filter title:str(80) detail:text:null instance:uuid",
         "Main title:str(80)",

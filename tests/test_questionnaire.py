@@ -9,12 +9,11 @@ import pexpect
 import pytest
 import yaml
 
-Terminal = pexpect.spawn[str]
 ENTER, FINISH, DOWN, CLEAR = "\r", "\x1b\r", "\x1b[B", "\x15"
 
 
 @pytest.fixture
-def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
+def terminal(template: Path, tmp_path: Path) -> "Iterator[pexpect.spawn[str]]":
     # Without the first one, the prompts wait for the terminal's answer to where its cursor is.
     environment = os.environ | {"PROMPT_TOOLKIT_NO_CPR": "1", "TERM": "xterm", "NO_COLOR": "1"}
     command = ["-m", "copier", "copy", str(template), str(tmp_path / "new")]
@@ -23,7 +22,7 @@ def terminal(template: Path, tmp_path: Path) -> Iterator[Terminal]:
     child.close(force=True)
 
 
-def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: Terminal, tmp_path: Path) -> None:
+def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: "pexpect.spawn[str]", tmp_path: Path) -> None:
     terminal.expect("What is the project called")
     terminal.send(CLEAR + "Tom's Library" + ENTER)
     terminal.expect("Where does the data live")

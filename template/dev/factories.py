@@ -14,6 +14,7 @@ from typing import Any, get_args
 import sqlalchemy as sa
 from polyfactory.factories.pydantic_factory import ModelFactory
 from polyfactory.field_meta import FieldMeta
+from pydantic.fields import FieldInfo
 
 from app import import_modules
 from app.database.base import Base
@@ -22,6 +23,7 @@ from app.schemas import Input, ListQuery
 
 EPOCH = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 ENOUGH_DIGITS, ENOUGH_ROOM, MOST_DIGITS = 4, 1000, 2100
+LIMITS = ("ge", "le", "max_length", "max_digits", "decimal_places")
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -42,7 +44,7 @@ class BodyFactory(ModelFactory[Input]):
         if column.foreign_keys:
             return None
         count = next(cls.counters[column.name])
-        limits = field_meta.constraints or {}
+        limits = _limits(cls.__model__.model_fields[field_meta.name])
         match column.type:
             case sa.Enum() | sa.Boolean() | sa.Uuid():
                 return super().get_field_value(field_meta, *args, **kwargs)
@@ -57,6 +59,11 @@ class BodyFactory(ModelFactory[Input]):
                 return (EPOCH + dt.timedelta(days=count)).date()
             case _:
                 return {"sample": count}
+
+
+def _limits(field: FieldInfo) -> dict[str, Any]:
+    """Return what a field was declared with: polyfactory does not see it where the field may be null."""
+    return {name: getattr(item, name) for item in field.metadata for name in LIMITS if hasattr(item, name)}
 
 
 def _text(name: str, count: int, length: int) -> str:

@@ -1,6 +1,6 @@
 """The command `dev`: a database with its schema and sample data, and the server, until Ctrl-C.
 
-With a command behind it, as in `dev alembic current`, that command runs on the database instead of the server.
+With a command behind it, as in `dev python`, that command runs on the database instead of the server.
 """
 
 import argparse

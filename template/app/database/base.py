@@ -66,7 +66,7 @@ def text_enum(members: type[enum.StrEnum]) -> sa.Enum:
 
     A native PostgreSQL enum can never lose a value and survives the downgrade that should drop it.
     """
-    return sa.Enum(members, native_enum=False, length=30, values_callable=lambda cls: [member.value for member in cls])
+    return sa.Enum(members, native_enum=False, length=32, values_callable=lambda cls: [member.value for member in cls])
 
 
 def linked_ids(links: sa.Table, row_id: Any) -> sa.Function[list[uuid.UUID]]:
