@@ -15,10 +15,11 @@ from pathlib import Path
 import asyncpg
 import psutil
 import pytest
+from processes import TEMPLATE, is_running, wait_for
+
 from dev import account
 from dev.binaries import find_binaries
 from dev.postgres import THROWAWAY, PostgresError, Server, running_server, temporary_server
-from processes import TEMPLATE, is_running, wait_for
 
 AS_ROOT = os.geteuid() == 0
 DEBIAN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
