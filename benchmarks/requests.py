@@ -1,6 +1,6 @@
 """What a request of the generated shop costs, against the bare driver in the same framework, in one run.
 
-    python3 -m uv run --no-project --with-requirements constraints.txt python benchmarks/requests.py
+    python3 -m uv run --isolated --no-project --with-requirements constraints.txt python benchmarks/requests.py
 
 Every kind of request is sent in turn, round after round, straight into the ASGI application: no socket, no second
 process. Only ratios mean anything; the time of a request is printed to show their scale.
