@@ -32,7 +32,7 @@ class Precondition:
 
     def check(self, row: Row) -> Row:
         """Return the row, or answer 412 when the client knows another version; without `If-Match` any will do."""
-        known = [tag.strip() for tag in (self.if_match or "*").split(",")]
+        known = ["*"] if self.if_match is None else [tag.strip() for tag in self.if_match.split(",")]
         if not {"*", f'"{row.version}"'} & set(known):
             raise StaleDataError
         return row

@@ -52,6 +52,7 @@ async def test_a_change_needs_the_current_version(client: AsyncClient, sessions:
     assert (await client.patch(location, json=body)).status_code == 428
     assert (await client.patch(location, json=body, headers={"If-Match": '"2"'})).status_code == 412
     assert (await client.patch(location, json=body, headers={"If-Match": 'W/"1"'})).status_code == 412
+    assert (await client.patch(location, json=body, headers={"If-Match": ""})).status_code == 412
     assert (await client.get(location)).headers["ETag"] == '"1"'
 
 
