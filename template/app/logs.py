@@ -5,6 +5,7 @@ import re
 import time
 import uuid
 from contextvars import ContextVar
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -58,7 +59,7 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, partial(_send_sentence, send))
             return
         request_id = scope.setdefault("state", {})["request_id"] = _request_id(scope)
         started, status = time.perf_counter(), 500
@@ -79,6 +80,13 @@ class RequestLog:
         finally:
             requests.info("%d in %.1f ms", status, (time.perf_counter() - started) * 1000)
             current_request.reset(token)
+
+
+async def _send_sentence(send: Send, message: Message) -> None:
+    # Of a start that was refused, operators need what to do, not the traceback around it.
+    if message["type"] == "lifespan.startup.failed":
+        message["message"] = message["message"].rpartition("StartError: ")[2]
+    await send(message)
 
 
 def _request_id(scope: Scope) -> str:

@@ -93,4 +93,5 @@ def _listen(server: Server) -> dict[str, str]:
         "listen_addresses": server.host,
         "port": str(server.port),
         "unix_socket_directories": str(server.socket_folder),
+        "max_connections": "200",  # as many as the pools of the largest tier may want
     }

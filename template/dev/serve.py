@@ -8,9 +8,14 @@ import os
 import signal
 import socket
 import sys
-from multiprocessing import current_process
+import threading
+from multiprocessing.process import BaseProcess, current_process, parent_process
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -23,6 +28,7 @@ if current_process().name != "MainProcess":
 def main() -> None:
     options = _parse_options()
     os.chdir(PROJECT)
+    os.environ.setdefault("ENVIRONMENT", "development")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     if not options.command:
@@ -67,7 +73,7 @@ def _run(options: argparse.Namespace) -> None:
         with development_database(fill=options.sample_data) as database:
             announce_when_serving(options.host, options.port, database)
             uvicorn.run(
-                "dev.worker:create_app",
+                "dev.serve:create_app",
                 factory=True,
                 host=options.host,
                 port=options.port,
@@ -78,6 +84,21 @@ def _run(options: argparse.Namespace) -> None:
             )
     except PostgresError as error:
         sys.exit(str(error))
+
+
+def create_app() -> "FastAPI":
+    """Return the app for a worker: the process that serves while `dev` watches the code; each reload starts one."""
+    from app.main import create_app
+
+    if parent := parent_process():
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    return create_app()
+
+
+def _end_with(parent: BaseProcess) -> None:
+    # A parent that was killed can stop no one, and the port would stay taken.
+    parent.join()
+    os._exit(1)
 
 
 if __name__ == "__main__":

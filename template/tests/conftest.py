@@ -68,6 +68,7 @@ def new_database(maintenance_url: str) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", url)
         patch.setenv("MIGRATION_DATABASE_URL", url)
+        patch.setenv("ENVIRONMENT", "development")
         yield url
     asyncio.run(execute(maintenance_url, f"DROP DATABASE {name} WITH (FORCE)"))
 
@@ -83,7 +84,7 @@ def database_url(maintenance_url: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def settings(database_url: str) -> Settings:
     """The default settings on the test database."""
-    return DefaultSettings.model_validate({"database_url": database_url})
+    return DefaultSettings.model_validate({"database_url": database_url, "environment": "development"})
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from asyncpg import Connection
 from httpx import AsyncClient
 from pydantic import SecretStr
 
+from app.database.start import StartError
 from app.main import create_app
 from app.settings import Settings
 from tests.support import TABLES, started
@@ -69,8 +72,19 @@ async def test_a_running_service_is_live_and_ready(client: AsyncClient) -> None:
     assert (await client.get("/health/ready")).json() == {"status": "ok"}
 
 
-async def test_without_its_database_it_lives_but_is_not_ready(settings: Settings) -> None:
-    async with started(create_app(settings.model_copy(update={"database_url": NOBODY_LISTENS}))) as (client, _):
+async def test_without_its_database_it_does_not_start_and_says_why(settings: Settings) -> None:
+    alone = settings.model_copy(update={"database_url": NOBODY_LISTENS, "start_timeout": 0})
+    with pytest.raises(StartError, match=r"^No connection to 127\.0\.0\.1:1: .*`uv run doctor`"):
+        async with started(create_app(alone)):
+            pass
+
+
+async def test_when_its_database_goes_it_lives_but_is_not_ready(settings: Settings, owner: Connection) -> None:
+    await owner.execute("CREATE DATABASE short_lived")
+    url = sa.make_url(settings.database_url.get_secret_value()).set(database="short_lived")
+    elsewhere = SecretStr(url.render_as_string(hide_password=False))
+    async with started(create_app(settings.model_copy(update={"database_url": elsewhere}))) as (client, _):
+        await owner.execute("DROP DATABASE short_lived WITH (FORCE)")
         assert (await client.get("/health/live")).status_code == 200
         ready = await client.get("/health/ready")
     assert (ready.status_code, ready.json()["code"]) == (503, "database_unavailable")
@@ -82,7 +96,7 @@ async def test_a_slow_statement_is_logged_with_its_request(
 ) -> None:
     async with started(create_app(settings.model_copy(update={"slow_query": 0.000001}))) as (slow, _):
         await slow.get("/health/ready", headers={"X-Request-ID": "mine"})
-    lines = [line for line in capsys.readouterr().err.splitlines() if "slow query" in line]
+    lines = [line for line in capsys.readouterr().err.splitlines() if "[mine" in line and "slow query" in line]
     assert len(lines) == 1
     assert "[mine GET /health/ready] slow query: " in lines[0]
     assert lines[0].endswith("SELECT 1")

@@ -1,36 +1,40 @@
-"""Engines: how a connection is opened, limited, checked and given back."""
-
-from typing import Any
+"""Engines: how their pool is sized, what limits a connection has, and how it is checked and given back."""
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from app.database.errors import DatabaseUnavailableError
+from app.database.connection import opener_of, set_all
 from app.database.guards import discard_unfinished, ping_after_idle, refuse_swallowed_errors
+from app.database.url import Profile, parse_url
 from app.logs import log_slow_queries
 from app.settings import Settings
 
+ASYNCPG = "postgresql+asyncpg://"  # the rest comes from the opener
 
-def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -> AsyncEngine:
+
+def create_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     """Return an engine whose connections carry their own limits; `read_only` ones autocommit and refuse to write."""
+    profile, limits = settings.profile, limits_of(settings)
+    if read_only:
+        limits["default_transaction_read_only"] = "on"
+    opener = opener_of(settings.url, settings, profile, "read" if read_only else "write", **limits)
     engine = create_async_engine(
-        url,
+        ASYNCPG,
         isolation_level="AUTOCOMMIT" if read_only else None,
-        pool_size=settings.pool_size,
-        max_overflow=settings.max_overflow,
+        # Surplus connections stay as well: closed on return, a steady load would open new ones all the time. The one
+        # used last is used next, so surplus ones fall idle, and the server closes them after `idle_timeout`.
+        pool_size=settings.pool_size + settings.max_overflow,
+        max_overflow=0,
+        pool_use_lifo=True,
         pool_timeout=settings.pool_timeout,
         pool_recycle=settings.pool_recycle,
-        pool_use_lifo=settings.pool_lifo,
         hide_parameters=True,  # values of a failed statement are personal data in a log
-        connect_args={
-            "timeout": settings.connect_timeout,
-            "command_timeout": settings.statement_timeout + 1,  # for a server that went silent and cannot cancel
-            "server_settings": server_settings(settings, read_only),
-        },
+        connect_args={**opener.arguments, "command_timeout": settings.statement_timeout + 1},  # for a silent server
     )
-    event.listen(engine.sync_engine, "do_connect", _connect)
+    if profile is Profile.TRANSACTION:
+        _limit_each_transaction(engine, limits)
     ping_after_idle(engine)
     discard_unfinished(engine)
     refuse_swallowed_errors(engine)
@@ -38,11 +42,24 @@ def create_engine(url: sa.URL, settings: Settings, *, read_only: bool = False) -
     return engine
 
 
-def server_settings(settings: Settings, read_only: bool) -> dict[str, str]:
-    """Return the parameters that a connection gives the server."""
-    return {
-        "application_name": f"{settings.application_name}:{'read' if read_only else 'write'}",
-        "default_transaction_read_only": "on" if read_only else "off",
+def create_migration_engine(settings: Settings) -> AsyncEngine:
+    """Return an engine of the login that owns the tables. SystemExit where a transaction pooler is in between."""
+    secret = settings.migration_database_url or settings.database_url
+    url = parse_url(secret.get_secret_value())
+    profile = url.profile() if settings.migration_database_url else settings.profile
+    if profile is Profile.TRANSACTION:
+        raise SystemExit(
+            "A transaction pooler can lose the lock of a migration: set MIGRATION_DATABASE_URL to the server itself, "
+            "or to its pooler in session mode."
+        )
+    return create_async_engine(
+        ASYNCPG, poolclass=NullPool, connect_args=opener_of(url, settings, profile, "migrate").arguments
+    )
+
+
+def limits_of(settings: Settings) -> dict[str, str]:
+    """Return the parameters of the server that keep a connection from waiting, or being waited for, for ever."""
+    limits = {
         "statement_timeout": f"{settings.statement_timeout}s",
         "lock_timeout": f"{settings.lock_timeout}s",
         "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_timeout}s",
@@ -50,11 +67,17 @@ def server_settings(settings: Settings, read_only: bool) -> dict[str, str]:
         "timezone": "UTC",
         "jit": "off",  # costs more than it saves on the short statements of a service
     }
+    if settings.profile is not Profile.TRANSACTION:  # there idle connections are the pooler's own affair
+        limits["idle_session_timeout"] = f"{settings.idle_timeout}s"
+    return limits
 
 
-def _connect(dialect: Dialect, _entry: Any, args: list[Any], arguments: dict[str, Any]) -> DBAPIConnection:
-    # asyncpg raises bare OSErrors, which elsewhere in the application would mean something else.
-    try:
-        return dialect.connect(*args, **arguments)
-    except (OSError, TimeoutError) as error:
-        raise DatabaseUnavailableError from error
+def _limit_each_transaction(engine: AsyncEngine, limits: dict[str, str]) -> None:
+    statement = set_all(limits, local=True)
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def limit(connection: sa.Connection) -> None:
+        # By the driver: SQLAlchemy itself is not yet in the transaction.
+        cursor = connection.connection.cursor()
+        cursor.execute(statement)
+        cursor.close()

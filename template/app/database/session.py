@@ -1,8 +1,9 @@
 """The two kinds of session a route can ask for. It takes one of them, never both.
 
 `SessionDep` is one transaction, committed before the response is sent. `ReadSessionDep` autocommits every statement
-(one round trip each) on an engine that refuses to write. Work that outlives the route opens its own session from
-`request.state["sessions"]`: a background task by `in_transaction`, a stream by `open_transaction`, as cursors need one.
+(one round trip each) on an engine that refuses to write; behind a pooler it is a transaction that is READ ONLY.
+Work that outlives the route opens its own session from `request.state["sessions"]`: a background task by
+`in_transaction`, a stream by `open_transaction`, as cursors need one.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from app.database.engine import create_engine
 from app.database.errors import RETRYABLE, sqlstate
 from app.database.guards import SwallowedDatabaseError
-from app.database.url import parse_url
+from app.database.url import Profile
 from app.settings import Settings
 
 ReadSession = NewType("ReadSession", AsyncSession)
@@ -35,6 +36,7 @@ Result = TypeVar("Result")
 class Sessions:
     """The session factories of an application."""
 
+    engine: AsyncEngine
     write: async_sessionmaker[AsyncSession]
     read: async_sessionmaker[AsyncSession]
 
@@ -42,10 +44,12 @@ class Sessions:
 @asynccontextmanager
 async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
     """Open the engines for as long as the context lasts. Connections are made when they are first needed."""
-    url = parse_url(settings.database_url.get_secret_value())
-    write, read = create_engine(url, settings), create_engine(url, settings, read_only=True)
+    write = create_engine(settings)
+    # A pooler's few connections are not divided: there, reading is a transaction that PostgreSQL knows to be READ ONLY.
+    direct = settings.profile is Profile.DIRECT
+    read = create_engine(settings, read_only=True) if direct else write.execution_options(postgresql_readonly=True)
     try:
-        yield Sessions(write=_factory(write), read=_factory(read))
+        yield Sessions(write, write=_factory(write), read=_factory(read))
     finally:
         await write.dispose()
         await read.dispose()

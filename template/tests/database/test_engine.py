@@ -16,7 +16,7 @@ from tests.support import started
 LIMITS = sa.text(
     "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), "
     "current_setting('idle_in_transaction_session_timeout'), current_setting('client_connection_check_interval'), "
-    "current_setting('default_transaction_read_only'), current_setting('timezone')"
+    "current_setting('default_transaction_read_only'), current_setting('idle_session_timeout')"
 )
 
 
@@ -24,13 +24,13 @@ async def test_a_connection_carries_its_limits(sessions: Sessions, settings: Set
     for factory, read_only in ((sessions.write, "off"), (sessions.read, "on")):
         async with factory() as session:
             found = (await session.execute(LIMITS)).one()
-        assert found == (f"{settings.statement_timeout:.0f}s", "3s", "30s", "2s", read_only, "UTC")
+        assert found == (f"{settings.statement_timeout:.0f}s", "3s", "30s", "2s", read_only, "10min")
 
 
 async def test_the_pool_has_the_size_that_is_set(sessions: Sessions, settings: Settings) -> None:
     for factory in (sessions.write, sessions.read):
         found = factory.kw["bind"].pool
-        assert (found.size(), found._max_overflow) == (settings.pool_size, settings.max_overflow)
+        assert (found.size(), found._max_overflow) == (settings.pool_size + settings.max_overflow, 0)
 
 
 @pytest.fixture

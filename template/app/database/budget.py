@@ -1,0 +1,74 @@
+"""How many connections the service may open, and whether the server has that many for it."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database.url import Profile
+from app.settings import Settings
+
+FOR_OTHERS = 5  # migrations, monitoring and people
+SUPABASE_SESSIONS = 15  # what its session pooler has on the smallest computes
+
+ROOM = sa.text("""
+    WITH others AS (
+        SELECT greatest(count(*), :for_others) AS others FROM pg_stat_activity WHERE usename <> current_user
+    ), server AS (
+        SELECT setting::int AS most, current_setting('superuser_reserved_connections')::int
+            + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved
+        FROM pg_settings WHERE name = 'max_connections'
+    )
+    SELECT most - reserved - others, format('max_connections %s - %s reserved - %s for others', most, reserved, others)
+    FROM server, others
+    UNION ALL SELECT rolconnlimit, 'the login''s CONNECTION LIMIT' FROM pg_roles
+    WHERE rolname = current_user AND rolconnlimit >= 0
+    UNION ALL SELECT datconnlimit, 'the database''s CONNECTION LIMIT' FROM pg_database
+    WHERE datname = current_database() AND datconnlimit >= 0
+    ORDER BY 1 LIMIT 1
+""")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Connections that all workers may open, and those left to them: None where only a pooler knows."""
+
+    engines: int
+    size: int
+    overflow: int
+    workers: int
+    left: int | None
+    source: str
+
+    @property
+    def needed(self) -> int:
+        """Connections when every pool is full."""
+        return self.engines * (self.size + self.overflow) * self.workers
+
+    @property
+    def fits(self) -> bool:
+        """Whether there is room, as far as it is known."""
+        return self.left is None or self.needed <= self.left
+
+    def __str__(self) -> str:
+        left = "an unknown number" if self.left is None else self.left
+        need = f"{self.engines} engines x ({self.size} + {self.overflow}) x {self.workers} workers = {self.needed}"
+        return f"{need} connections, of {left} ({self.source})"
+
+
+async def read_budget(connection: AsyncConnection, settings: Settings) -> Budget:
+    """Compare the pools with what the server, or the pooler in front of it, leaves to this service."""
+    engines = 2 if settings.profile is Profile.DIRECT else 1
+    left, source = await _room(connection, settings)
+    return Budget(engines, settings.pool_size, settings.max_overflow, settings.workers, left, source)
+
+
+async def _room(connection: AsyncConnection, settings: Settings) -> tuple[int | None, str]:
+    if settings.connection_budget is not None:
+        return settings.connection_budget, "CONNECTION_BUDGET"
+    if settings.profile is Profile.DIRECT:
+        left, source = (await connection.execute(ROOM, {"for_others": FOR_OTHERS})).one()
+        return left, source
+    if settings.profile is Profile.SESSION and settings.url.is_supabase:
+        return SUPABASE_SESSIONS, "usual for Supabase's session pooler; set CONNECTION_BUDGET if yours has more"
+    return None, "only the pooler knows; set CONNECTION_BUDGET"
