@@ -85,15 +85,69 @@ BAD: dict[str, Bad] = {
     "only a flag": Bad("- Note +shared", "at least one field"),
     "101 fields": Bad("- Note " + " ".join(f"a{n}:int" for n in range(101)), "101 fields are more than 100"),
     # Flags
-    "unknown flag": head("Note +public", "flags are +owned and +shared"),
-    "flag in capitals": head("Note +Shared", "flags are +owned and +shared"),
-    "partitioned": Bad("- Event +partitioned(at) at:datetime:index", "`+partitioned` is not ready yet"),
+    "unknown flag": head("Note +public", "flags are +owned, +shared and +partitioned(field)"),
+    "flag in capitals": head("Note +Shared", "flags are +owned, +shared and +partitioned(field)"),
     "owned and shared": head("Note +owned +shared", "one flag is enough"),
     "flag twice": head("Note +shared +shared", "one flag is enough"),
     "shared refers to owned": Bad("- Tag +owned a:int\n- Note +shared tag:Tag", "shared table cannot refer", 2, "tag"),
     "shared has many owned": Bad(
         "- Tag +owned a:int\n- Note +shared tags:Tag[]", "shared table cannot refer", 2, "tags"
     ),
+    # Partitioned tables
+    "partitioned by nothing": Bad("- Event +partitioned at:datetime", "`+partitioned` needs the name of a datetime"),
+    "partitioned()": Bad("- Event +partitioned() at:datetime", "`+partitioned()` needs the name of a datetime"),
+    "partitioned with an end": Bad("- Event +partitioned(at)s at:datetime", "`+partitioned(at)s` needs the name"),
+    "partitioned with a space": Bad("- Event +partitioned( at ) at:datetime", "`+partitioned(` needs the name"),
+    "partitioned twice": Bad("- Event +partitioned(at) +partitioned(at) at:datetime", "one +partitioned is enough"),
+    "partitioned by another's field": Bad(
+        "- Event +partitioned(at) day:date\n- Note at:datetime", "`+partitioned(at)` names no field"
+    ),
+    "partitioned by two fields": Bad("- Event +partitioned(a,b) a:datetime b:datetime", "names no field of this table"),
+    "partitioned by a date": Bad("- Event +partitioned(day) day:date", "this is of type date", field="day"),
+    "partitioned by a word": Bad("- Event +partitioned(kind) kind:enum(a,b)", "this is of type enum", field="kind"),
+    "partitioned by a reference": Bad(
+        "- Event +partitioned(tag) tag:Tag\n- Tag a:int", "needs a datetime, this is a reference", field="tag"
+    ),
+    "partitioned by a null": Bad(
+        "- Event +partitioned(at) at:datetime:null", "without a time belongs to no month", field="at"
+    ),
+    "partitioned by a unique": Bad(
+        "- Event +partitioned(at) at:datetime:unique", "two rows may have the same time", field="at"
+    ),
+    "partitioned by its own id": Bad(
+        "- Event +partitioned(event_id) event_id:datetime", "that the key of a row uses itself", field="event_id"
+    ),
+    "partitioned by a count": Bad(
+        "- Event +partitioned(count) count:datetime", "that the key of a row uses itself", field="count"
+    ),
+    "partitioned and unique": Bad(
+        "- Event +partitioned(at) at:datetime code:str(8):unique", "would hold only within a month", field="code"
+    ),
+    "partitioned and one-to-one": Bad(
+        "- Event +partitioned(at) at:datetime tag:Tag:unique\n- Tag a:int", "only within a month", field="tag"
+    ),
+    "partitioned with many": Bad(
+        "- Event +partitioned(at) at:datetime tags:Tag[]\n- Tag a:int", "takes no many-to-many", field="tags"
+    ),
+    "reference to partitioned": Bad(
+        "- Event +partitioned(at) at:datetime\n- Note event:Event", "`Event` is partitioned", 2, "event"
+    ),
+    "cascade from partitioned": Bad(
+        "- Event +partitioned(at) at:datetime\n- Note event:Event:cascade", "`Event` is partitioned", 2, "event"
+    ),
+    "many partitioned": Bad(
+        "- Event +partitioned(at) at:datetime\n- Note events:Event[]", "`Event` is partitioned", 2, "events"
+    ),
+    "partitioned refers to itself": Bad(
+        "- Event +partitioned(at) at:datetime event:Event:null", "`Event` is partitioned", field="event"
+    ),
+    "default partition": Bad(
+        "- Event +partitioned(at) at:datetime\n- Note/events_default a:int", "`events_default` is taken", 2
+    ),
+    "partition of a month": Bad(
+        "- Note/events_2026_12 a:int\n- Event +partitioned(at) at:datetime", "a name of a partition of `events`"
+    ),
+    "key of partitioned": Bad("- Event +partitioned(at) at:datetime\n- EventKey a:int", "`EventKey` is taken", 2),
     # Tables whose names are taken
     "module is a keyword": head("Import", "`import.py`, but that is a Python keyword"),
     "module of ours": head("Health", "a module that every project has"),

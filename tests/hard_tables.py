@@ -149,6 +149,22 @@ TABLES: dict[str, Tables] = {
         "Diary +owned title:str(80) shelf:Shelf:null",
         "Page2 +owned diary:Diary:cascade",
     ],
+    "partitioned": [
+        "Product name:str(80):unique",
+        (
+            "Event +partitioned(occurred_at) kind:enum(seen,bought):index:default(seen) count_of:int:min(1) "
+            "amount:decimal(9,2):index:min(0) total:decimal(12,2):computed(amount*count_of) occurred_at:datetime "
+            "product:Product:null:setnull viewer:Product:cascade payload:json"
+        ),
+        "Ping +partitioned(sent) +shared sent:datetime:default(now)",
+        "Note event_id:uuid:index title:str(80)",
+    ],
+    "partitioned, longest names": [
+        f"A{'b' * 29}/{'c' * 29} +partitioned({'d' * 30}) {'d' * 30}:datetime {'e' * 27}:Target:null {EVERY_TYPE}",
+        f"{'Fg' * 15} +partitioned(h) h:datetime {'i' * 12}:int:index updated:datetime:default(now)",
+        "Aa +partitioned(event) b:Target:restrict event:datetime",
+        "Target name:str(80)",
+    ],
     "plurals": [
         "Person/people name:str(80)",
         "Box width:int persons:Person[]",

@@ -22,12 +22,15 @@ class _Tables:
     def __init__(self, chance: random.Random) -> None:
         self.chance = chance
         self.names: list[str] = []
+        self.targets: list[str] = []
         # In a set, names are all short, all long or mixed: what fits on a line decides the layout.
         self.letters = chance.choice([(2, 6), (3, 12), (3, 30), (20, 30)])
 
     def lines(self) -> Lines:
         count = self.chance.choice([1, 1, 2, 3, 4, 5, 8])
         self.names = [self.class_name() for _ in range(count)]
+        # The other tables are partitioned, and nothing refers to them.
+        self.targets = [name for name in self.names if self.maybe(0.85)]
         return [self.line(name) for name in self.names]
 
     def maybe(self, probability: float) -> bool:
@@ -53,6 +56,10 @@ class _Tables:
         flag = self.chance.choice(["", "", " +shared"])
         count = self.chance.choice([1, 2, 3, 5, 8, 13])
         fields = [self.field(name) for _ in range(count)]
+        if name not in self.targets:
+            fields = [field.replace(":unique", "") for field in fields if not field.endswith("[]")]
+            fields.append(f"{self.field_name()}:datetime{self.chance.choice(['', ':index', ':default(now)'])}")
+            flag += f" +partitioned({fields[-1].split(':')[0]})"
         numbers = [field.split(":")[0] for field in fields if field.split(":")[1].split("(")[0] in NUMBERS]
         if len(numbers) > 1 and self.maybe(0.5):
             expression = f"{numbers[0]}{self.chance.choice('+-*')}{numbers[1]}"
@@ -62,11 +69,12 @@ class _Tables:
         return f"{head}{flag} {' '.join(fields)}"
 
     def field(self, table: str) -> str:
-        kinds = ["str", "text", *NUMBERS, "bool", "date", "datetime", "uuid", "json", "enum", "reference", "many"]
+        kinds = ["str", "text", *NUMBERS, "bool", "date", "datetime", "uuid", "json", "enum"]
+        kinds += ["reference", "many"] if self.targets else []
         kind = self.chance.choice(kinds)
         name = self.field_name()
         if kind == "many":
-            return f"{name}:{self.chance.choice(self.names)}[]"
+            return f"{name}:{self.chance.choice(self.targets)}[]"
         make = getattr(self, f"_{kind}", None)
         return f"{name}:{make(table) if make else kind + self.ending(kind)}"
 
@@ -121,8 +129,8 @@ class _Tables:
 
     def _reference(self, table: str) -> str:
         # One without null leads to a table above: so there is no cycle in which each row needs the next one first.
-        above = self.names[: self.names.index(table)]
+        above = [name for name in self.names[: self.names.index(table)] if name in self.targets]
         if above and self.maybe(0.5):
             return self.chance.choice(above) + self.chance.choice(["", ":unique", ":cascade", ":restrict"])
         actions = ["", ":cascade", ":restrict", ":setnull", ":unique", ":unique:setnull"]
-        return self.chance.choice(self.names) + ":null" + self.chance.choice(actions)
+        return self.chance.choice(self.targets) + ":null" + self.chance.choice(actions)

@@ -1,10 +1,13 @@
 """Migrations of the example: what is shipped is what autogenerate would write, there and back."""
 
+from typing import Any
+
 import pytest
 
 from databases import alembic, create_database, read_catalog
 from dev.postgres import Server
 from first_revision import assert_as_autogenerate_writes_it, make_schema
+from hard_tables import HARD
 from projects import Render
 
 DATABASES = ("postgres", "supabase", "hybrid")
@@ -38,11 +41,12 @@ def test_upgrade_downgrade_upgrade_ends_where_it_was(migrations: str, render: Re
     assert read_catalog(url) == upgraded
 
 
-def test_every_way_to_migrate_makes_the_same_schema(render: Render, server: Server) -> None:
+@pytest.mark.parametrize("answers", [{}, HARD["partitioned"]], ids=["the example", "partitioned"])
+def test_every_way_to_migrate_makes_the_same_schema(answers: dict[str, Any], render: Render, server: Server) -> None:
     catalogs = []
     for migrations in ("autogenerate", "manual", "none"):
         url = create_database(server)
-        make_schema(render(migrations=migrations), url)
+        make_schema(render(migrations=migrations, **answers), url)
         catalogs.append(read_catalog(url))
     assert any("CREATE TRIGGER touch_row" in line for line in catalogs[0])
     assert catalogs[0] == catalogs[1]

@@ -128,6 +128,7 @@ def test_shop_example_in_full(parse: Callable[..., dict[str, Any]]) -> None:
                 "place": "categories",
                 "path": "categories",
                 "flags": ["shared"],
+                "partition": None,
                 "fields": [
                     a_field("name", "str", args=["80"], unique=True),
                     a_field("parent", "reference", **category, column="parent_id", null=True, on_delete="restrict"),
@@ -140,6 +141,7 @@ def test_shop_example_in_full(parse: Callable[..., dict[str, Any]]) -> None:
                 "place": "products",
                 "path": "products",
                 "flags": ["shared"],
+                "partition": None,
                 "fields": [
                     a_field("sku", "str", args=["32"], unique=True),
                     a_field("name", "str", args=["200"], index=True),
@@ -155,6 +157,7 @@ def test_shop_example_in_full(parse: Callable[..., dict[str, Any]]) -> None:
                 "place": "orders",
                 "path": "orders",
                 "flags": [],
+                "partition": None,
                 "fields": [
                     a_field("status", "enum", args=statuses, default="draft", enum_class="OrderStatus"),
                     a_field("note", "text", null=True),
@@ -167,6 +170,7 @@ def test_shop_example_in_full(parse: Callable[..., dict[str, Any]]) -> None:
                 "place": "order_lines",
                 "path": "order-lines",
                 "flags": [],
+                "partition": None,
                 "fields": [
                     a_field("order", "reference", **order, on_delete="cascade"),
                     a_field("product", "reference", **product, on_delete="restrict"),
@@ -258,6 +262,18 @@ def test_names_of_a_table(parse: Callable[..., dict[str, Any]]) -> None:
         ("person", "people", "people", ["owned"]),
         ("order2_line", "order2_lines", "order2-lines", []),
     ]
+
+
+def test_partitioned_table(parse: Callable[..., dict[str, Any]]) -> None:
+    parsed = parse(["Event +partitioned(at) kind:str(40) at:datetime:default(now) +shared", "Note at:datetime"])
+    assert [(table["partition"], table["flags"]) for table in parsed["tables"]] == [("at", ["shared"]), (None, [])]
+    assert [fields(parsed, table)["at"]["index"] for table in (0, 1)] == [True, False]
+
+
+def test_tables_beside_a_partitioned_one_keep_their_names(problem_of: Callable[[Any], str]) -> None:
+    event = "Event +partitioned(at) at:datetime note:Note:null:setnull tag:Tag:cascade"
+    notes = ["Note/events_2026 key:text", "Tag/events_12_2026 count:int index:int", "NoteKey events_default:int"]
+    assert problem_of([event, *notes]) == ""
 
 
 def test_ordinary_words_are_free(problem_of: Callable[[Any], str]) -> None:

@@ -45,12 +45,12 @@ async def fate_of(client: AsyncClient, sessions: Sessions, table: Resource, refe
     (other,) = await stored(sessions, target)
     given: dict[str, Any] = {reference: key_of(other)}
     (row,) = await stored(sessions, table, **given)
-    deleted = await client.delete(f"{target.path}/{key_of(other)}")
+    deleted = await client.delete(target.url_of(other))
     if deleted.status_code == 409:
         assert deleted.json()["code"] == "still_referenced"
         return "keeps it"
     assert deleted.status_code == 204
-    after = await client.get(f"{table.path}/{key_of(row)}")
+    after = await client.get(table.url_of(row))
     if after.status_code == 404:
         return "deleted too"
     assert after.json()[reference] is None

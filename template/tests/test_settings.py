@@ -44,8 +44,8 @@ def test_secrets_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 PROJECT = Path(__file__).parents[1]
 NAMES = {name.upper() for name in Settings.model_fields}
-# Read by others: uvicorn's command line, the PostgreSQL image, Python and the shell.
-OTHERS = {"WORKERS", "POSTGRES_DB", "POSTGRES_PASSWORD", "POSTGRES_USER", "PATH", "PYTHONUNBUFFERED", "TZ"}
+# Read by others: the PostgreSQL image, Python and the shell.
+OTHERS = {"PATH", "PYTHONUNBUFFERED", "TZ", *(f"POSTGRES_{name}" for name in ("DB", "INITDB_ARGS", "PASSWORD", "USER"))}
 EXAMPLE = re.compile(r"^#? ?([A-Z_]+)=(.*)$", re.MULTILINE)
 
 
@@ -107,6 +107,11 @@ def test_compose_takes_every_password_from_outside() -> None:
     secrets = [value for name, value in compose_environment().items() if "PASSWORD" in name or name.endswith("_URL")]
     assert secrets
     assert all("${" in value for value in secrets)
+
+
+def test_nothing_goes_to_a_server_of_our_own_in_plain_text() -> None:
+    url = compose_environment()["DATABASE_URL"].replace("${POSTGRES_PASSWORD}", "letters")
+    assert url == "${DATABASE_URL}" or parse_url(url).is_local
 
 
 def test_a_server_of_our_own_has_room_for_every_connection() -> None:

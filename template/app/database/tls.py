@@ -3,7 +3,7 @@
 import ssl
 from pathlib import Path
 
-from app.database.url import DatabaseUrl
+from app.database.url import FILES, DatabaseUrl
 
 UNVERIFIED = ("disable", "allow", "prefer")
 """Modes in which plain text may be the outcome."""
@@ -17,8 +17,9 @@ def tls_of(url: DatabaseUrl, ca_file: Path | None, *, production: bool) -> ssl.S
     Raises:
         ValueError: what the URL asks for is unsafe or cannot be done; the message says what to do.
     """
-    trusted = url.parameters.get("sslrootcert") or (str(ca_file) if ca_file and not url.is_local else None)
-    mode = url.parameters.get("sslmode") or ("verify-full" if trusted else "prefer")
+    own = url.parameters.get("sslrootcert")
+    trusted = own or (str(ca_file) if ca_file else None)
+    mode = url.parameters.get("sslmode") or ("verify-full" if own or (ca_file and not url.is_local) else "prefer")
     if url.is_supabase:
         mode = _verified(mode, trusted)
     if mode in UNVERIFIED:
@@ -40,7 +41,7 @@ def _verified(mode: str, trusted: str | None) -> str:
 
 
 def _plain(mode: str, url: DatabaseUrl, production: bool) -> str:
-    if files := sorted(name for name in url.parameters if name in {"sslrootcert", "sslcert", "sslkey"}):
+    if files := sorted(set(FILES) & url.parameters.keys()):
         raise ValueError(f"{', '.join(files)} in the database URL needs sslmode=verify-full")
     if production and not url.is_local:
         raise ValueError(
@@ -51,13 +52,14 @@ def _plain(mode: str, url: DatabaseUrl, production: bool) -> str:
 
 
 def _context(mode: str, trusted: str | None, url: DatabaseUrl) -> ssl.SSLContext:
+    what = trusted
     try:
         context = ssl.create_default_context(cafile=None if trusted == "system" else trusted)
         if certificate := url.parameters.get("sslcert"):
-            context.load_cert_chain(certificate, url.parameters.get("sslkey"), password="")
-    except OSError as error:  # a missing file, or one that holds something else
-        named = error.filename or trusted or url.parameters.get("sslcert")
-        raise ValueError(f"{named} cannot be read as a PEM file ({error.strerror or error})") from None
+            what = f"{certificate}, or its sslkey without a password,"
+            context.load_cert_chain(certificate, url.parameters.get("sslkey"), password="")  # None would ask a terminal
+    except OSError as error:  # there is no such file, or it holds something else
+        raise ValueError(f"{what} cannot be read as a PEM file ({error.strerror or error})") from None
     # libpq does not ask for it either, and private CAs often lack what it demands.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     context.check_hostname = mode == "verify-full"
