@@ -16,7 +16,7 @@ from dev.postgres import Server, temporary_server
 
 pytest.register_assert_rewrite("first_revision", "projects")
 
-from projects import IDENTITY, MISSING, ROOT, Render, tool  # noqa: E402 - registered before they are imported
+from projects import DEBIAN, IDENTITY, MISSING, ROOT, Render, tool  # noqa: E402 - registered before they are imported
 
 # --- The template ---
 
@@ -109,10 +109,9 @@ def postgres_18() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def postgres_15() -> Iterator[Server]:
     """The oldest server that is supported, as Debian packages it."""
-    binaries = Path("/usr/lib/postgresql/15/bin")
-    if not (binaries / "initdb").exists():
-        pytest.skip(f"{MISSING}PostgreSQL 15 in {binaries}")
-    yield from _start(binaries)
+    if not (DEBIAN / "initdb").exists():
+        pytest.skip(f"{MISSING}PostgreSQL 15 in {DEBIAN}")
+    yield from _start(DEBIAN)
 
 
 def _start(binaries: Path | None) -> Iterator[Server]:

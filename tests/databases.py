@@ -15,7 +15,7 @@ CATALOG = """
 WITH ours AS (
     SELECT c.oid, n.nspname || '.' || c.relname AS name, c.relkind
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE n.nspname = 'app'
+    WHERE n.nspname = ANY($1)
 )
 SELECT 'relation', name, relkind::text, '' FROM ours WHERE relkind <> 'i'
 UNION ALL
@@ -35,7 +35,11 @@ SELECT 'trigger', name || '.' || t.tgname, pg_get_triggerdef(t.oid), t.tgenabled
 FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid AND NOT t.tgisinternal
 UNION ALL
 SELECT 'function', p.proname, regexp_replace(pg_get_functiondef(p.oid), '\\s+', ' ', 'g'), ''
-FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'app'
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY($1)
+UNION ALL
+SELECT 'enum', t.typname, e.enumlabel, ''
+FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid JOIN pg_namespace n ON n.oid = t.typnamespace
+WHERE n.nspname = ANY($1)
 ORDER BY 1, 2, 3, 4
 """
 
@@ -43,22 +47,27 @@ ORDER BY 1, 2, 3, 4
 def create_database(server: Server) -> str:
     """Create an empty database and return its URL. It ends with its server."""
     name = f"made_{uuid.uuid4().hex}"
-
-    async def create() -> None:
-        connection = await asyncpg.connect(server.url())
-        await connection.execute(f"CREATE DATABASE {name}")
-        await connection.close()
-
-    asyncio.run(create())
+    execute(server.url(), f"CREATE DATABASE {name}")
     return server.url(name)
 
 
-def read_catalog(url: str) -> list[str]:
-    """What is in the schema `app` of a database: tables, columns, constraints, indexes, triggers, functions."""
+def execute(url: str, statement: str) -> None:
+    """Run a statement, or several that are parted by semicolons."""
+
+    async def send() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(send())
+
+
+def read_catalog(url: str, *schemas: str) -> list[str]:
+    """What is in schemas of a database, or else in `app`: tables, columns, constraints, functions and so on."""
 
     async def read() -> list[str]:
         connection = await asyncpg.connect(url)
-        rows = await connection.fetch(CATALOG)
+        rows = await connection.fetch(CATALOG, schemas or ("app",))
         await connection.close()
         return [" | ".join(row) for row in rows]
 

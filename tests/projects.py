@@ -10,6 +10,7 @@ from typing import Any, Protocol
 ROOT = Path(__file__).parents[1]
 # How a test says why it is skipped; in CI that is a failure.
 MISSING = "this machine has no "
+DEBIAN = Path("/usr/lib/postgresql/15/bin")
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.com",
@@ -86,9 +87,10 @@ def lint(folder: Path, *paths: Path) -> None:
     assert not diff + found, diff + found
 
 
-def run_suite(project: Path, server: str, *arguments: str) -> str:
+def run_suite(project: Path, server: str, *arguments: str, **environment: str) -> str:
     """Run the project's tests on a server, by its URL, and return pytest's closing line: all passed, none skipped."""
-    output = tool(project, "pytest", "--quiet", "--no-header", *arguments, TEST_DATABASE_URL=server)
+    command = ("pytest", "--quiet", "--no-header", *arguments)
+    output = tool(project, *command, check=True, TEST_DATABASE_URL=server, **environment)
     closing = output.splitlines()[-1]
     assert re.fullmatch(r"\d+ passed in [\d.]+s( \([\d:]+\))?", closing), output
     return closing
