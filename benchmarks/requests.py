@@ -109,9 +109,9 @@ def main() -> None:
         sys.path[0] = str(project)
         for name in [name for name in sys.modules if name.partition(".")[0] == "dev"]:
             del sys.modules[name]
-        from dev.sample_data import load
+        from dev.factories import load_sample_data
 
-        load()
+        load_sample_data()
         found = asyncio.run(measure(server.url()))
     scale = found["driver alone, 20 rows"]
     for kind, microseconds in found.items():

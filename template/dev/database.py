@@ -56,9 +56,9 @@ def development_database(*, fill: bool) -> Iterator[str]:
 
 def _fill() -> None:
     # Imported once in the life of a database: what makes sample data takes longer than the rest of the start.
-    from dev import sample_data
+    from dev.factories import load_sample_data
 
-    sample_data.load()
+    load_sample_data()
     FILLED.touch()
 
 

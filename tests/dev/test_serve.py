@@ -70,7 +70,7 @@ SAMPLE_DATA = """
 import asyncio
 from dev.schema import execute
 
-def load() -> None:
+def load_sample_data() -> None:
     asyncio.run(execute("INSERT INTO note SELECT 'sample' WHERE NOT EXISTS (SELECT FROM note)"))
 """
 
@@ -134,7 +134,7 @@ def project(place: Path) -> Path:
     """A project with the template's `dev` and stubs of what differs from project to project."""
     shutil.copytree(TEMPLATE / "dev", place / "dev", ignore=shutil.ignore_patterns("*.jinja", "__pycache__"))
     (place / "dev" / "schema.py").write_text(SCHEMA)
-    (place / "dev" / "sample_data.py").write_text(SAMPLE_DATA)
+    (place / "dev" / "factories.py").write_text(SAMPLE_DATA)
     (place / "app").mkdir()
     (place / "app" / "__init__.py").touch()
     (place / "app" / "main.py").write_text(APP)
