@@ -85,7 +85,7 @@ class RequestLog:
 async def _send_sentence(send: Send, message: Message) -> None:
     # Of a start that was refused, operators need what to do, not the traceback around it.
     if message["type"] == "lifespan.startup.failed":
-        message["message"] = message["message"].rpartition("StartError: ")[2]
+        message["message"] = message["message"].rpartition("StartError: ")[2].rstrip()
     await send(message)
 
 

@@ -79,6 +79,13 @@ async def test_without_its_database_it_does_not_start_and_says_why(settings: Set
             pass
 
 
+async def test_production_refuses_pools_for_which_there_is_no_room(settings: Settings) -> None:
+    small = settings.model_copy(update={"connection_budget": 1, "environment": "production"})
+    with pytest.raises(StartError, match=r"^Too many connections for this server: .* of 1 \(CONNECTION_BUDGET\)"):
+        async with started(create_app(small)):
+            pass
+
+
 async def test_when_its_database_goes_it_lives_but_is_not_ready(settings: Settings, owner: Connection) -> None:
     await owner.execute("CREATE DATABASE short_lived")
     url = sa.make_url(settings.database_url.get_secret_value()).set(database="short_lived")

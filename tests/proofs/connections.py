@@ -16,7 +16,8 @@ from pydantic import SecretStr
 
 from app.database.engine import create_engine, create_migration_engine
 from app.database.errors import DatabaseUnavailableError
-from tests.proofs.server import PASSWORD, Network, closed_port, login
+from tests.proofs.network import Network
+from tests.proofs.server import PASSWORD, closed_port, login
 from tests.proofs.start import run
 
 SEEN = sa.text(

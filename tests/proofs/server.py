@@ -1,9 +1,12 @@
 """What a proof does to the server, and what it asks of it."""
 
 import asyncio
+import socket
+import tempfile
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -14,6 +17,7 @@ from pydantic import SecretStr
 SOON, LONGEST = 3, 10
 # The connections of the application that a proof has started.
 OURS = "datname = current_database() AND application_name LIKE 'proof:%'"
+COUNT_OURS = f"SELECT count(*) FROM pg_stat_activity WHERE {OURS}"  # noqa: S608
 PASSWORD = "your@password:is/here%40#?&"  # noqa: S105
 
 
@@ -48,26 +52,20 @@ async def login(owner: asyncpg.Connection, options: str = "") -> AsyncIterator[s
         await owner.execute(f"DROP ROLE {name}")
 
 
+def closed_port() -> int:
+    """Return a port of this machine where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Make a folder for a server of a proof's own, which stops and starts as it likes, always on one port."""
+    with tempfile.TemporaryDirectory(prefix="proof-") as name:
+        Path(name).chmod(0o711)  # as root, its server runs as somebody else
+        yield Path(name)
+
+
 def at(url: str, **changed: Any) -> SecretStr:
     """Return a database URL with other parts, quoted as a URL has to be."""
     return SecretStr(sa.make_url(url).set(**changed).render_as_string(hide_password=False))
-
-
-@asynccontextmanager
-async def proxy(url: str) -> AsyncIterator[tuple[SecretStr, asyncio.Event]]:
-    """Pass everything on between clients and the server, for as long as the event is set."""
-    passing, given = asyncio.Event(), sa.make_url(url)
-    passing.set()
-
-    async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        while data := await source.read(65536):
-            await passing.wait()
-            target.write(data)
-        target.close()
-
-    async def connect(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        answers, questions = await asyncio.open_connection(given.host, given.port)
-        await asyncio.gather(pass_on(source, questions), pass_on(answers, target))
-
-    async with await asyncio.start_server(connect, "127.0.0.1", 0) as listening:
-        yield at(url, host="127.0.0.1", port=listening.sockets[0].getsockname()[1]), passing

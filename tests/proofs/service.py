@@ -10,8 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from app.main import create_app
 from app.settings import Settings
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from httpx import AsyncClient, Response
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.session import ReadSessionDep, SessionDep, Sessions
 from tests.proofs.server import LONGEST
@@ -25,6 +26,7 @@ TOLD = ("select", "insert", "update", "delete", "detail:", "constraint", "relati
 class Service:
     """A running application."""
 
+    app: FastAPI
     client: AsyncClient
     sessions: Sessions
 
@@ -32,22 +34,32 @@ class Service:
         """Call the proof's route."""
         return await self.client.post(path)
 
+    @property
+    def engines(self) -> list[AsyncEngine]:
+        """What writes and what reads; on a pooler both have one pool."""
+        return [self.sessions.write.kw["bind"], self.sessions.read.kw["bind"]]
+
+    @property
+    def pools(self) -> set[Any]:
+        """The pools of the engines."""
+        return {engine.pool for engine in self.engines}
+
     def checked_out(self) -> int:
         """Count the connections that nobody has given back."""
-        return sum(factory.kw["bind"].pool.checkedout() for factory in (self.sessions.write, self.sessions.read))
+        return sum(pool.checkedout() for pool in self.pools)
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, *routers: APIRouter, recovers: bool = True, **changes: Any
+    settings: Settings, *routers: APIRouter, recovers: bool = True, seconds: float = LONGEST, **changes: Any
 ) -> AsyncIterator[Service]:
     """Start an application of our own; afterwards nothing is checked out, and both kinds of session work."""
     with root_logger_kept():
         app = create_app(settings.model_copy(update={"application_name": "proof", **changes}))
         for router in (*routers, harmless()):
             app.include_router(router)
-        async with asyncio.timeout(LONGEST), started(app) as (client, sessions):
-            service = Service(client, sessions)
+        async with asyncio.timeout(seconds), started(app) as (client, sessions):
+            service = Service(app, client, sessions)
             yield service
             assert service.checked_out() == 0
             if recovers:
@@ -96,6 +108,15 @@ def assert_problem(answer: Response, status: int, code: str, *fields: str) -> No
     assert answer.headers["X-Request-ID"] == problem["request_id"]
     assert answer.headers.get("Retry-After") == ("1" if status == 503 else None)
     assert [word for word in (*TOLD, SECRET) if word in answer.text.lower()] == []
+
+
+async def assert_unavailable(service: Service) -> None:
+    """Check what clients, load balancers and orchestrators are told."""
+    for path in ("/writes", "/reads"):
+        assert_problem(await service.post(path), 503, "database_unavailable")
+    assert (await service.client.get("/health/live")).status_code == 200
+    assert_problem(await service.client.get("/health/ready"), 503, "database_unavailable")
+    assert service.checked_out() == 0
 
 
 @contextmanager

@@ -13,18 +13,22 @@ SUPABASE_SESSIONS = 15  # what its session pooler has on the smallest computes
 
 ROOM = sa.text("""
     WITH others AS (
-        SELECT greatest(count(*), :for_others) AS others FROM pg_stat_activity WHERE usename <> current_user
+        SELECT datname FROM pg_stat_activity
+        WHERE usename <> current_user AND datname IS NOT NULL -- the server's own processes have none
     ), server AS (
         SELECT setting::int AS most, current_setting('superuser_reserved_connections')::int
-            + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved
+            + coalesce(current_setting('reserved_connections', true)::int, 0) AS reserved,
+            greatest(:for_others, (SELECT count(*) FROM others)) AS taken
         FROM pg_settings WHERE name = 'max_connections'
+    ), here AS (
+        SELECT datconnlimit AS most, (SELECT count(*) FROM others WHERE others.datname = current_database()) AS taken
+        FROM pg_database WHERE datname = current_database() AND datconnlimit >= 0
     )
-    SELECT most - reserved - others, format('max_connections %s - %s reserved - %s for others', most, reserved, others)
-    FROM server, others
+    SELECT most - reserved - taken, format('max_connections %s - %s reserved - %s for others', most, reserved, taken)
+    FROM server
+    UNION ALL SELECT most - taken, format('the database''s CONNECTION LIMIT %s - %s of others', most, taken) FROM here
     UNION ALL SELECT rolconnlimit, 'the login''s CONNECTION LIMIT' FROM pg_roles
     WHERE rolname = current_user AND rolconnlimit >= 0
-    UNION ALL SELECT datconnlimit, 'the database''s CONNECTION LIMIT' FROM pg_database
-    WHERE datname = current_database() AND datconnlimit >= 0
     ORDER BY 1 LIMIT 1
 """)
 

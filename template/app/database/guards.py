@@ -3,10 +3,11 @@
 import time
 from typing import Any
 
+import asyncpg
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import ExceptionContext
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -48,12 +49,11 @@ def refuse_swallowed_errors(engine: AsyncEngine) -> None:
             raise SwallowedDatabaseError
 
 
-def ping_after_idle(engine: AsyncEngine) -> None:
-    """Test a connection that has idled before it is used.
+def ping_after_idle(engine: AsyncEngine, timeout: float) -> None:
+    """Replace a connection that was closed, or that has idled and does not answer within `timeout` seconds.
 
-    `pool_pre_ping` would do so at every checkout, for three round trips each.
+    `pool_pre_ping` would ask the server at every checkout, for three round trips each.
     """
-    dialect = engine.sync_engine.dialect
 
     @event.listens_for(engine.sync_engine, "checkin")
     def leave(_connection: object, entry: ConnectionPoolEntry) -> None:
@@ -61,13 +61,24 @@ def ping_after_idle(engine: AsyncEngine) -> None:
 
     @event.listens_for(engine.sync_engine, "checkout")
     def ping(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
+        if connection.driver_connection.is_closed():  # what the server told us, without asking it
+            raise DisconnectionError
         now = time.monotonic()
         if now - entry.info.get("left", now) < IDLE_SECONDS:
             return
         try:
-            dialect.do_ping(connection)
-        except dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error  # the pool replaces the connection, the request never sees it
+            connection.run_async(lambda driver: driver.execute("SELECT 1", timeout=timeout))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise InvalidatePoolError from error  # the others went the same way, perhaps without a word
+
+
+def drop_silent_connections(engine: AsyncEngine) -> None:
+    """Replace all connections when one went silent: left to SQLAlchemy, each would keep a request waiting."""
+
+    @event.listens_for(engine.sync_engine, "handle_error")
+    def drop(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, TimeoutError):  # from `command_timeout`
+            context.invalidate_pool_on_disconnect = True
 
 
 def discard_unfinished(engine: AsyncEngine) -> None:

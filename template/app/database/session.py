@@ -9,7 +9,7 @@ Work that outlives the route opens its own session from `request.state["sessions
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Annotated, NewType, TypeVar
 
@@ -51,8 +51,10 @@ async def open_sessions(settings: Settings) -> AsyncIterator[Sessions]:
     try:
         yield Sessions(write, write=_factory(write), read=_factory(read))
     finally:
-        await write.dispose()
-        await read.dispose()
+        with suppress(TimeoutError):  # a server that went silent does not hear that we close
+            async with asyncio.timeout(settings.connect_timeout):
+                await write.dispose()
+                await read.dispose()
 
 
 def _factory(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
