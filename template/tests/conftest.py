@@ -129,12 +129,9 @@ def statements(sessions: Sessions) -> Iterator[list[str]]:
     def record(_connection: object, _cursor: object, statement: str, *_rest: Any) -> None:
         sent.append(statement)
 
-    engines = [factory.kw["bind"].sync_engine for factory in (sessions.read, sessions.write)]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", record)
+    event.listen(sa.Engine, "before_cursor_execute", record)
     yield sent
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", record)
+    event.remove(sa.Engine, "before_cursor_execute", record)
 
 
 @functools.cache

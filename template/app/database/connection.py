@@ -16,10 +16,12 @@ UNREACHABLE = (
     OSError,  # TLS too
     TimeoutError,
     asyncpg.CannotConnectNowError,
+    asyncpg.InternalServerError,  # as some poolers refuse one client too many
     asyncpg.PostgresConnectionError,
     asyncpg.TargetServerAttributeNotMatched,
 )
-NO_CACHES = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+# A connection that is read-only by our own wish would pass for a host that cannot write.
+TO_READ = {"read-write": "primary", "read-only": "standby"}
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,23 @@ class Opener:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """What SQLAlchemy connects with. Behind a transaction pooler the next statement may run on another server."""
-        return {"async_creator_fn": self.open, **(NO_CACHES if self.profile is Profile.TRANSACTION else {})}
+        """What SQLAlchemy connects with."""
+        arguments: dict[str, Any] = {"async_creator_fn": self.open}
+        if self.profile is Profile.TRANSACTION:
+            # The next transaction may run on another connection of the server: nothing is left there to be found again.
+            kind = beginning_with(set_all(self.limits, "SET LOCAL"))
+            arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0, "connection_class": kind}
+        return arguments
 
     async def open(self, **arguments: Any) -> asyncpg.Connection:
         """Open a connection. Raises DatabaseUnavailableError when no host will have us."""
         wanted = self.url.parameters.get("target_session_attrs", "any")
+        if "default_transaction_read_only" in self.limits:
+            wanted = TO_READ.get(wanted, wanted)
         failure: Exception | None = None
         # Host by host and not all at once, as asyncpg would: each has the whole timeout, so a silent one is passed by.
         for attribute in ("standby", "any") if wanted == "prefer-standby" else (wanted,):
-            for host, port in self.url.hosts or ((None, None),):
+            for host, port in self.url.hosts:
                 try:
                     return await self._open(host=host, port=port, target_session_attrs=attribute, **arguments)
                 except UNREACHABLE as error:
@@ -57,12 +66,13 @@ class Opener:
             password=self.url.password or None,
             database=self.url.database or None,
             ssl=self.tls,
+            direct_tls=False,  # whatever PGSSLNEGOTIATION says
             timeout=self.timeout,
             server_settings=self._startup(),
             **arguments,
         )
         if self.profile is Profile.SESSION:
-            await connection.execute(set_all(self.limits, local=False))
+            await _set_up(connection, set_all(self.limits, "SET"))
         return connection
 
     def _startup(self) -> dict[str, str]:
@@ -84,6 +94,24 @@ def opener_of(url: DatabaseUrl, settings: Settings, profile: Profile, role: str,
     )
 
 
-def set_all(limits: Mapping[str, str], *, local: bool) -> str:
-    """Return the statement that sets parameters of the server: for the transaction, or else for the connection."""
-    return "SELECT " + ", ".join(f"set_config('{name}', '{value}', {local})" for name, value in limits.items())
+async def _set_up(connection: asyncpg.Connection, statements: str) -> None:
+    try:
+        await connection.execute(statements)
+    except BaseException:
+        connection.terminate()  # nobody else knows of it yet
+        raise
+
+
+def set_all(limits: Mapping[str, str], command: str) -> str:
+    """Return the statements that set parameters of the server: SET for a connection, SET LOCAL for a transaction."""
+    return "".join(f"{command} {name} = '{value}';" for name, value in limits.items())
+
+
+def beginning_with(statements: str) -> type[asyncpg.Connection]:
+    """Return a class of connections that send these statements together with each BEGIN: they cost no round trip."""
+
+    async def execute(self: asyncpg.Connection, query: str, *arguments: Any, **options: Any) -> Any:
+        complete = f"{query};{statements}" if query.startswith("BEGIN") else query
+        return await asyncpg.Connection.execute(self, complete, *arguments, **options)
+
+    return type("LimitedConnection", (asyncpg.Connection,), {"execute": execute})

@@ -1,12 +1,10 @@
 """Engines: how their pool is sized, what limits a connection has, and how it is checked and given back."""
 
-import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database.connection import opener_of, set_all
-from app.database.guards import discard_unfinished, ping_after_idle, refuse_swallowed_errors
+from app.database.connection import opener_of
+from app.database.guards import discard_unfinished, drop_silent_connections, ping_after_idle, refuse_swallowed_errors
 from app.database.url import Profile, parse_url
 from app.logs import log_slow_queries
 from app.settings import Settings
@@ -16,10 +14,10 @@ ASYNCPG = "postgresql+asyncpg://"  # the rest comes from the opener
 
 def create_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine:
     """Return an engine whose connections carry their own limits; `read_only` ones autocommit and refuse to write."""
-    profile, limits = settings.profile, limits_of(settings)
+    limits = limits_of(settings)
     if read_only:
         limits["default_transaction_read_only"] = "on"
-    opener = opener_of(settings.url, settings, profile, "read" if read_only else "write", **limits)
+    opener = opener_of(settings.url, settings, settings.profile, "read" if read_only else "write", **limits)
     engine = create_async_engine(
         ASYNCPG,
         isolation_level="AUTOCOMMIT" if read_only else None,
@@ -33,9 +31,8 @@ def create_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine
         hide_parameters=True,  # values of a failed statement are personal data in a log
         connect_args={**opener.arguments, "command_timeout": settings.statement_timeout + 1},  # for a silent server
     )
-    if profile is Profile.TRANSACTION:
-        _limit_each_transaction(engine, limits)
-    ping_after_idle(engine)
+    ping_after_idle(engine, settings.connect_timeout)
+    drop_silent_connections(engine)
     discard_unfinished(engine)
     refuse_swallowed_errors(engine)
     log_slow_queries(engine, settings.slow_query)
@@ -65,19 +62,9 @@ def limits_of(settings: Settings) -> dict[str, str]:
         "idle_in_transaction_session_timeout": f"{settings.idle_in_transaction_timeout}s",
         "client_connection_check_interval": f"{settings.client_check_interval}s",
         "timezone": "UTC",
-        "jit": "off",  # costs more than it saves on the short statements of a service
     }
-    if settings.profile is not Profile.TRANSACTION:  # there idle connections are the pooler's own affair
+    if settings.profile is not Profile.TRANSACTION:
+        # There idle connections are the pooler's affair, and what asyncpg does to jit would outlive the transaction.
         limits["idle_session_timeout"] = f"{settings.idle_timeout}s"
+        limits["jit"] = "off"  # costs more than it saves on the short statements of a service
     return limits
-
-
-def _limit_each_transaction(engine: AsyncEngine, limits: dict[str, str]) -> None:
-    statement = set_all(limits, local=True)
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def limit(connection: sa.Connection) -> None:
-        # By the driver: SQLAlchemy itself is not yet in the transaction.
-        cursor = connection.connection.cursor()
-        cursor.execute(statement)
-        cursor.close()

@@ -5,13 +5,19 @@ import logging
 import ssl
 import time
 
-import asyncpg
+import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.budget import Budget, read_budget
-from app.database.errors import DatabaseUnavailableError, sqlstate
+from app.database.errors import sqlstate
+from app.database.url import Profile
 from app.settings import Settings
+
+# What a pooler says that was not known to be one, and what else does not pass: PgBouncer has one SQLSTATE for all.
+POOLED = ("unsupported startup parameter", "prepared statement")
+REFUSED = (*POOLED, "authentication failed", "does not exist")
+WHICH = sa.text("SELECT pg_backend_pid(), source FROM pg_settings WHERE name = 'lock_timeout'")
 
 logger = logging.getLogger(__name__)
 
@@ -33,20 +39,50 @@ async def check_start(engine: AsyncEngine, settings: Settings) -> None:
 
 async def _wait(engine: AsyncEngine, settings: Settings) -> Budget:
     deadline = time.monotonic() + settings.start_timeout
+    waiting = False
     while True:
         try:
             async with engine.connect() as connection:
-                return await read_budget(connection, settings)
-        except (DatabaseUnavailableError, DBAPIError) as error:
+                budget = await read_budget(connection, settings)
+            await _check_profile(engine, settings)
+        except (OSError, DBAPIError) as error:
+            failure = f"No connection to {settings.url}: {_reason(error)}."
             if time.monotonic() > deadline or not _passes(error):
-                where = settings.url
-                reason = error.__cause__ if isinstance(error, DatabaseUnavailableError) else error.orig
-                raise StartError(f"No connection to {where}: {reason}. `uv run doctor` says what to do.") from error
+                raise StartError(f"{failure} `uv run doctor` says what to do.") from error
+        else:
+            return budget
+        if not waiting:
+            logger.warning("%s Waiting up to %g seconds.", failure, settings.start_timeout)
+        waiting = True
         await asyncio.sleep(0.2)
 
 
-def _passes(error: DatabaseUnavailableError | DBAPIError) -> bool:
+def _passes(error: OSError | DBAPIError) -> bool:
     """Whether waiting may help: not with a certificate, a password or a pooler that refuses what we bring along."""
-    if isinstance(error, DatabaseUnavailableError):
-        return not isinstance(error.__cause__, ssl.SSLCertVerificationError | asyncpg.ProtocolViolationError)
-    return sqlstate(error)[:2] in {"53", "57"}
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or sqlstate(error)[:2] in {"53", "57"}
+    refused = any(words in str(error.__cause__) for words in REFUSED)
+    return not refused and not isinstance(error.__cause__, ssl.SSLCertVerificationError)
+
+
+def _reason(error: OSError | DBAPIError) -> str:
+    reason = str(error.orig if isinstance(error, DBAPIError) else error.__cause__ or error)
+    if any(words in reason for words in POOLED):
+        return f"{reason}; this is a pooler, so set CONNECTION_PROFILE to its mode, session or transaction"
+    return reason or "no answer"  # a timeout has no words
+
+
+async def _check_profile(engine: AsyncEngine, settings: Settings) -> None:
+    """Refuse a pooler that nobody told us of: it drops what we bring along, or gives two clients one connection."""
+    if settings.profile is Profile.TRANSACTION or settings.pool_size + settings.max_overflow == 1:
+        return
+    found = []
+    async with engine.connect() as one, engine.connect() as other:
+        for connection in (one, other):
+            found.append((await connection.execute(WHICH)).one())
+            await connection.rollback()
+        await other.invalidate()  # others may need it more
+    if found[0] == found[1]:
+        raise StartError(f"{settings.url} is a pooler in transaction mode: set CONNECTION_PROFILE=transaction.")
+    if settings.profile is Profile.DIRECT and found[0].source != "client":
+        raise StartError(f"{settings.url} is a pooler that drops our limits: set CONNECTION_PROFILE=session.")
