@@ -27,7 +27,7 @@ ITS_OWN = ["tests/api", "tests/contract", "tests/database", "tests/test_main.py"
 PROOFS = ("cancellations", "commit", "contention", "errors", "swallowed", "timeouts", "versions")
 # What only a connection has that goes straight to the server: a read session that autocommits.
 DIRECT = (
-    "tests/database/test_engine.py::test_a_connection_carries_its_limits",
+    "tests/database/test_connection.py::test_a_connection_carries_its_limits",
     "tests/proofs/swallowed.py::test_reading_goes_on_after_an_error",
 )
 

@@ -123,7 +123,7 @@ WORDS: list[tuple[str, Callable[[Answers], bool]]] = [
 READS_URLS = {
     *(f"app/database/{name}.py" for name in ("budget", "tls", "url")),
     "dev/probe.py",
-    "tests/database/test_url.py",
+    "tests/database/test_connection.py",
 }
 
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from httpx import AsyncClient
 
 from app.database.session import ReadSessionDep, Sessions
+from app.database.url import Profile
 from tests.proofs.server import COUNT_OURS, until
 from tests.proofs.service import Service, serving
 from tests.proofs.stepping import Cancel, by_anyio, by_asyncio, each_await
@@ -37,7 +38,7 @@ def calling_others() -> APIRouter:
     return router
 
 
-@pytest.fixture(params=["direct", "session"])
+@pytest.fixture(params=[Profile.DIRECT, Profile.SESSION])
 def single(client: AsyncClient, settings: Settings, request: pytest.FixtureRequest) -> Settings:
     """Settings of an application with one connection of each kind: one that leaks is one too many."""
     one = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.5}

@@ -170,7 +170,7 @@ REFUSED = [
     ],
     (
         "postgresql://db:6432/?options=-c%20jit%3Doff",
-        "a transaction pooler does not keep options: set them on the login",
+        "a pooler does not pass options on: set them on the login",
     ),
     # --- TLS ---
     ("postgresql://db/?sslmode=verify-ca", "sslmode=verify-ca needs a CA of your own: set DATABASE_CA_FILE, or use"),

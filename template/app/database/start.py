@@ -44,7 +44,8 @@ async def _wait(engine: AsyncEngine, settings: Settings) -> Budget:
         try:
             async with engine.connect() as connection:
                 budget = await read_budget(connection, settings)
-            await _check_profile(engine, settings)
+            if budget.fits:
+                await _check_profile(engine, settings)
         except (OSError, DBAPIError) as error:
             failure = f"No connection to {settings.url}: {_reason(error)}."
             if time.monotonic() > deadline or not _passes(error):

@@ -73,8 +73,8 @@ class DatabaseUrl:
         if self.is_supabase and found is Profile.TRANSACTION and chosen not in {None, found}:
             raise ValueError("port 6543 is Supabase's transaction pooler: take CONNECTION_PROFILE out")
         profile = chosen or found
-        if profile is Profile.TRANSACTION and "options" in self.parameters:
-            raise ValueError("a transaction pooler does not keep options: set them on the login with ALTER ROLE")
+        if profile is not Profile.DIRECT and "options" in self.parameters:
+            raise ValueError("a pooler does not pass options on: set them on the login with ALTER ROLE")
         return profile
 
     def __str__(self) -> str:
