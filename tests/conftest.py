@@ -18,6 +18,9 @@ pytest.register_assert_rewrite("first_revision", "projects")
 
 from projects import DEBIAN, IDENTITY, MISSING, ROOT, Render, tool  # noqa: E402 - registered before they are imported
 
+# Run inside a rendered project.
+collect_ignore = ["encrypted", "pooled", "proofs"]
+
 # --- The template ---
 
 

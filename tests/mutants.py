@@ -74,7 +74,9 @@ MUTANTS = [
     ),
     Mutant("has no words for silence", BEFORE, 'return reason or "no answer"', "return reason", STARTING),
     Mutant("shows how it failed", LOGS, '.rpartition("StartError: ")[2].rstrip()', "", PROCESSES),
-    Mutant("starts over budget", BEFORE, "if budget.fits:", "if True:", BUDGETS),
+    Mutant(
+        "starts over budget", BEFORE, "    if budget.fits:\n        logger", "    if True:\n        logger", BUDGETS
+    ),
     Mutant("refuses while developing", BEFORE, 'settings.environment == "development"', "False", BUDGETS),
     Mutant("counts one worker", BUDGET, " * self.workers", "", BUDGETS),
     Mutant("counts one engine", BUDGET, "2 if settings.profile is Profile.DIRECT else 1", "1", BUDGETS),
@@ -83,11 +85,11 @@ MUTANTS = [
     Mutant("takes what is reserved", BUDGET, "most - reserved - taken, format", "most - taken, format", BUDGETS),
     Mutant("forgets the login's limit", BUDGET, "AND rolconnlimit >= 0", "AND false", BUDGETS),
     Mutant("forgets the database's limit", BUDGET, "AND datconnlimit >= 0", "AND false", BUDGETS),
-    Mutant(
-        "knows better than its operator", BUDGET, "if settings.connection_budget is not None:", "if False:", BUDGETS
-    ),
+    Mutant("knows better than its operator", BUDGET, "if given is not None:", "if False:", BUDGETS),
     Mutant("knows no Supabase", BUDGET, "settings.url.is_supabase", "False", BUDGETS),
     # --- Guards of a connection ---
+    Mutant("lets what the driver saw pass", CONNECTION, 'and done == "ROLLBACK"', "and False", SWALLOWED),
+    Mutant("keeps what did not begin", CONNECTION, "self.terminate()  # asyncpg", "pass  # asyncpg", SWALLOWED),
     Mutant("lets a failed statement pass", GUARDS, 'if connection.info.get("failed"):', "if False:", SWALLOWED),
     Mutant("remembers another's failure", GUARDS, '@event.listens_for(sync, "begin")\n', "\n", CAUSED),
     Mutant("refuses after a savepoint", GUARDS, '@event.listens_for(sync, "rollback_savepoint")\n', "\n", SWALLOWED),
@@ -178,7 +180,7 @@ MUTANTS = [
     Mutant("decodes twice", URL, "unquote(v6 + name) if encoded else v6 + name", "unquote(v6 + name)", URLS),
     Mutant("guesses where an address ends", URL, "if not encoded and (", "if (", URLS),
     Mutant("guesses what was not encoded", URL, " or not _is_encoded(text.strip())", "", URLS),
-    Mutant("shows the end of a password", URL, 'READS if re.search(r"@|\\bpassword=", query) else told', "told", URLS),
+    Mutant("shows the end of a password", URL, "told if is_name else READS", "told", URLS),
     Mutant("shows settings that it refuses", SETTINGS, ", hide_input_in_errors=True", "", URLS),
     Mutant(
         "does not check what PGHOST says", URL, 'listed, ports = os.environ.get("PGHOST") or ', "listed, ports = ", URLS
@@ -237,12 +239,12 @@ POOLER_MUTANTS = [
     Mutant("names statements", CONNECTION, BOTH_CACHES, BOTH_CACHES + NAMES, TRANSACTIONS),
     Mutant("leaves limits behind", CONNECTION, '"SET LOCAL"', '"SET"', TRANSACTIONS),
     Mutant("leaves jit behind", ENGINE, '"timezone": "UTC",', '"timezone": "UTC", "jit": "off",', TRANSACTIONS),
-    Mutant("sets no limits in a transaction", CONNECTION, 'query.startswith("BEGIN")', "False", TRANSACTIONS),
+    Mutant("sets no limits in a transaction", CONNECTION, "{query};{self.limits}", "{query}", TRANSACTIONS),
     Mutant("sets no limits in a session", CONNECTION, "if self.profile is Profile.SESSION:", "if False:", SESSION_MODE),
     Mutant("reads in a transaction that writes", SESSION, "(postgresql_readonly=True)", "()", BOTH_MODES),
     Mutant("divides a pooler's connections", SESSION, "settings.profile is Profile.DIRECT", "True", BOTH_MODES),
     Mutant("brings limits to a pooler", CONNECTION, "if self.profile is Profile.DIRECT else {}", "", POOLED_START),
     Mutant("does not know a pooler", AT_START, "any(words in reason for words in POOLED)", "False", POOLED_START),
-    Mutant("does not know its mode", AT_START, "if found[0] == found[1]:", "if False:", POOLED_START),
+    Mutant("does not know its mode", AT_START, "if len(set(found)) < len(found):", "if False:", POOLED_START),
     Mutant("lets it drop limits", AT_START, 'found[0].source != "client"', "False", POOLED_START),
 ]

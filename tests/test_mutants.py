@@ -34,7 +34,7 @@ def test_mistake_is_noticed(
     arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
     output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=postgres_18.url())
     # A test that fails, not code that cannot even be imported.
-    assert re.search(r"^1 failed\b(?!.*\berror)", output.splitlines()[-1]), f"{mutant} survives:\n{output}"
+    assert re.search(r"^1 failed\b(?!.*\berror)", output, re.MULTILINE), f"{mutant} survives:\n{output}"
     (noticed,) = re.findall(r"^FAILED \S*::(\w+)", output, re.MULTILINE)
     progress(f"{mutant.name}: {noticed}")
     rmtree(copy)

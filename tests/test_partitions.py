@@ -89,6 +89,16 @@ def name(offset: int) -> str:
     return f"events_{month(offset):%Y_%m}"
 
 
+def test_rows_are_not_moved_where_a_foreign_key_would_act_on_it(project: Path, url: str) -> None:
+    key = "FOREIGN KEY (event_id, at) REFERENCES app.events ON DELETE CASCADE"
+    query(url, INSERT, month(1), 3)
+    query(url, f"CREATE TABLE public.notes (event_id uuid, at timestamptz, CONSTRAINT note_event {key})")
+    query(url, "INSERT INTO public.notes SELECT id, occurred_at FROM app.events")
+    told = partitions(project, url, check=False)
+    assert "app.events: the foreign key note_event of notes would delete or empty what refers to rows" in told
+    assert query(url, "SELECT count(*) FROM public.notes") == [3]
+
+
 def test_two_commands_at_once_make_each_month_once(project: Path, url: str) -> None:
     with ThreadPoolExecutor() as pool:
         outputs = list(pool.map(lambda _: partitions(project, url, "--ahead", "11"), range(3)))

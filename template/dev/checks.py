@@ -44,7 +44,7 @@ def judge(check: str, found: str, *problems: tuple[object, Status, str]) -> Line
 
 # --- Settings ---
 
-GUESSED = {"your_password_here", "postgres", "password", "secret", "changeme"}
+GUESSED = {"your_password_here", "postgres", "password", "secret", "[your-password]"}
 
 
 def check_settings(settings: Settings) -> list[Line]:
@@ -94,7 +94,7 @@ def check_distance(probe: Probe, opener: Opener) -> Line:
 def check_tls(probe: Probe, opener: Opener) -> Line:
     """Judge who can read along, and who can pose as the server."""
     context, local = opener.tls, opener.url.is_local
-    if isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED:
+    if probe.tls and isinstance(context, ssl.SSLContext) and context.verify_mode is ssl.CERT_REQUIRED:
         return Line("TLS", OK, f"{probe.tls}, server verified{'' if context.check_hostname else ' but for its name'}")
     return judge(
         "TLS",
@@ -153,12 +153,18 @@ LOGIN = """
         SELECT oid, relowner FROM pg_class
         WHERE relnamespace = to_regnamespace('app') AND relkind IN ('r', 'p') AND NOT relispartition
     )
-    SELECT rolname AS name, rolsuper AS super, rolbypassrls AS bypasses,
+    SELECT rolname AS name, rolsuper AS super, rolbypassrls AS bypasses, rolcreaterole AS makes_roles,
         has_schema_privilege(to_regnamespace('app'), 'CREATE') AS creates,
-        (SELECT count(*) FROM tables WHERE pg_has_role(relowner, 'USAGE')) AS owned,
+        (SELECT count(*) FROM tables WHERE pg_has_role(relowner, 'MEMBER')) AS owned,
         (SELECT count(*) FROM tables WHERE NOT has_schema_privilege(to_regnamespace('app'), 'USAGE')
-            OR NOT has_table_privilege(oid, 'SELECT, INSERT, UPDATE, DELETE')) AS closed
-    FROM pg_roles WHERE rolname = current_user
+            OR (SELECT NOT bool_and(has_table_privilege(oid, verb))
+                FROM unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS verb)) AS closed,
+        (SELECT string_agg(other.rolname, ', ' ORDER BY other.rolname) FROM pg_roles AS other
+            WHERE other.rolname <> current_user AND pg_has_role(current_user, other.oid, 'MEMBER')
+                AND NOT login.rolsuper AND (other.rolsuper OR other.rolbypassrls OR other.rolcreaterole
+                    OR other.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
+        ) AS can_become
+    FROM pg_roles AS login WHERE rolname = current_user
 """
 OWNER = """
     SELECT current_user AS name, pg_get_userbyid(nspowner) AS owner,
@@ -192,6 +198,8 @@ async def check_login(connection: AsyncConnection, _: Settings) -> Line:
     powers = {
         "is a superuser": login.super,
         "bypasses row security": login.bypasses,
+        "makes roles": login.makes_roles,
+        f"can become {login.can_become}": login.can_become,
         f"owns {login.owned} tables": login.owned,
         "may create in app": login.creates,
     }

@@ -54,7 +54,8 @@ def _examine_settings() -> list[Line]:
     try:
         settings = get_settings()
     except SystemExit as error:
-        advice = "Without a DATABASE_URL, `uv run dev doctor` examines the development database."
+        missing = "DATABASE_URL: Field required" in str(error)
+        advice = "`uv run dev doctor` examines the development database." if missing else "Correct what it names."
         return [Line("settings", FAIL, str(error), advice)]
     return [*checks.check_settings(settings), *asyncio.run(_examine(settings))]
 

@@ -103,7 +103,7 @@ def test_without_a_database_it_says_how_to_examine_the_development_database(proj
             "check": "settings",
             "status": "fail",
             "found": "Set as .env.example shows, in the environment or in .env: DATABASE_URL: Field required",
-            "advice": "Without a DATABASE_URL, `uv run dev doctor` examines the development database.",
+            "advice": "`uv run dev doctor` examines the development database.",
         }
     }
 

@@ -15,6 +15,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.database.base import uuid7
+from app.database.connection import HonestConnection
 from app.database.guards import SwallowedDatabaseError
 from app.database.session import ReadSessionDep, SessionDep, Sessions, WriteSession, in_transaction
 from tests.proofs.service import assert_problem, serving
@@ -109,6 +110,30 @@ async def test_a_unit_of_work_of_its_own_is_refused_too(
     with pytest.raises(SwallowedDatabaseError):
         await in_transaction(sessions, lambda session: store_two(session, second))
     assert await names(owner) == []
+
+
+async def test_an_error_that_only_the_driver_saw_is_an_error(
+    client: AsyncClient, settings: Settings, owner: asyncpg.Connection
+) -> None:
+    async def fail_to_copy(session: WriteSession) -> None:
+        raw = await (await session.connection()).get_raw_connection()
+        with suppress(asyncpg.PostgresError):
+            await raw.driver_connection.copy_records_to_table("categories", schema_name="app", records=[("no uuid",)])
+
+    async with serving(settings, storing_two(fail_to_copy)) as service:
+        assert_problem(await service.post(), 500, "internal")
+    assert await names(owner) == []
+
+
+async def test_a_transaction_that_did_not_begin_costs_one_request(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(settings, pool_size=1, max_overflow=0) as service:
+        # What some poolers do to a BEGIN when they have no connection to give.
+        with monkeypatch.context() as patch:
+            patch.setattr(HonestConnection, "limits", "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$")
+            assert_problem(await service.post("/writes"), 503, "database_unavailable")
+        assert (await service.post("/writes")).status_code == 200
 
 
 async def test_reading_goes_on_after_an_error(settings: Settings) -> None:

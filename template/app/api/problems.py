@@ -6,6 +6,7 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
+from asyncpg import InternalClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -51,6 +52,7 @@ PROBLEM_RESPONSE: dict[str, Any] = {
 FAILURES: dict[type[Exception], Failure] = {
     BadCursorError: Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "bad_cursor", "No list gave it out.", ("cursor",)),
     DatabaseUnavailableError: UNAVAILABLE,
+    InternalClientError: UNAVAILABLE,  # asyncpg's, of a connection that was just being closed by the server
     PoolTimeoutError: BUSY,
     StaleDataError: STALE,
     TimeoutError: UNAVAILABLE,

@@ -68,11 +68,13 @@ async def read_budget(connection: AsyncConnection, settings: Settings) -> Budget
 
 
 async def _room(connection: AsyncConnection, settings: Settings) -> tuple[int | None, str]:
-    if settings.connection_budget is not None:
-        return settings.connection_budget, "CONNECTION_BUDGET"
+    given = settings.connection_budget
     if settings.profile is Profile.DIRECT:
         left, source = (await connection.execute(ROOM, {"for_others": FOR_OTHERS})).one()
-        return left, source
+        if given is None or left < given:
+            return left, source
+    if given is not None:
+        return given, "CONNECTION_BUDGET"
     if settings.profile is Profile.SESSION and settings.url.is_supabase:
         return SUPABASE_SESSIONS, "usual for Supabase's session pooler; set CONNECTION_BUDGET if yours has more"
     return None, "only the pooler knows; set CONNECTION_BUDGET"

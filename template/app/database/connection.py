@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from app.database.errors import DatabaseUnavailableError
+from app.database.guards import SwallowedDatabaseError
 from app.database.tls import tls_of
 from app.database.url import DatabaseUrl, Profile
 from app.settings import Settings
@@ -24,6 +25,26 @@ UNREACHABLE = (
 TO_READ = {"read-write": "primary", "read-only": "standby"}
 
 
+class HonestConnection(asyncpg.Connection):
+    """A connection on which a BEGIN has begun, and a COMMIT has committed, or both fail."""
+
+    limits = ""
+    """Statements sent together with each BEGIN: they cost no round trip."""
+
+    async def execute(self, query: str, *arguments: Any, **options: Any) -> str:
+        """Run a statement; asyncpg begins and ends transactions by this, too."""
+        if query.startswith("BEGIN"):
+            try:
+                return str(await super().execute(f"{query};{self.limits}", *arguments, **options))
+            except BaseException:
+                self.terminate()  # asyncpg takes it for begun, and the next request would get a SAVEPOINT
+                raise
+        done = str(await super().execute(query, *arguments, **options))
+        if query.startswith("COMMIT") and done == "ROLLBACK":  # PostgreSQL's answer where a statement has failed
+            raise SwallowedDatabaseError
+        return done
+
+
 @dataclass(frozen=True)
 class Opener:
     """Opens connections to the first host that answers and has the wanted attributes."""
@@ -38,10 +59,10 @@ class Opener:
     @property
     def arguments(self) -> dict[str, Any]:
         """What SQLAlchemy connects with."""
-        arguments: dict[str, Any] = {"async_creator_fn": self.open}
+        arguments: dict[str, Any] = {"async_creator_fn": self.open, "connection_class": HonestConnection}
         if self.profile is Profile.TRANSACTION:
             # The next transaction may run on another connection of the server: nothing is left there to be found again.
-            kind = beginning_with(set_all(self.limits, "SET LOCAL"))
+            kind = type("LimitedConnection", (HonestConnection,), {"limits": set_all(self.limits, "SET LOCAL")})
             arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0, "connection_class": kind}
         return arguments
 
@@ -105,13 +126,3 @@ async def _set_up(connection: asyncpg.Connection, statements: str) -> None:
 def set_all(limits: Mapping[str, str], command: str) -> str:
     """Return the statements that set parameters of the server: SET for a connection, SET LOCAL for a transaction."""
     return "".join(f"{command} {name} = '{value}';" for name, value in limits.items())
-
-
-def beginning_with(statements: str) -> type[asyncpg.Connection]:
-    """Return a class of connections that send these statements together with each BEGIN: they cost no round trip."""
-
-    async def execute(self: asyncpg.Connection, query: str, *arguments: Any, **options: Any) -> Any:
-        complete = f"{query};{statements}" if query.startswith("BEGIN") else query
-        return await asyncpg.Connection.execute(self, complete, *arguments, **options)
-
-    return type("LimitedConnection", (asyncpg.Connection,), {"execute": execute})

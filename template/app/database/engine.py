@@ -1,9 +1,14 @@
 """Engines: how their pool is sized, what limits a connection has, and how it is checked and given back."""
 
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.connection import opener_of
+from app.database.errors import DatabaseUnavailableError
 from app.database.guards import discard_unfinished, drop_silent_connections, ping_after_idle, refuse_swallowed_errors
 from app.database.url import Profile, parse_url
 from app.logs import log_slow_queries
@@ -39,6 +44,20 @@ def create_engine(settings: Settings, *, read_only: bool = False) -> AsyncEngine
     return engine
 
 
+@asynccontextmanager
+async def open_migration_connection(settings: Settings) -> AsyncIterator[AsyncConnection]:
+    """Connect as the login that owns the tables, for a command: SystemExit says why that was not possible."""
+    try:
+        connection = await create_migration_engine(settings).connect().start()
+    except (DatabaseUnavailableError, DBAPIError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error.__cause__
+        raise SystemExit(f"No connection to the database: {reason or 'no answer'}.") from None
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
 def create_migration_engine(settings: Settings) -> AsyncEngine:
     """Return an engine of the login that owns the tables. SystemExit where a transaction pooler is in between."""
     secret = settings.migration_database_url or settings.database_url
@@ -49,9 +68,8 @@ def create_migration_engine(settings: Settings) -> AsyncEngine:
             "A transaction pooler can lose the lock of a migration: set MIGRATION_DATABASE_URL to the server itself, "
             "or to its pooler in session mode."
         )
-    return create_async_engine(
-        ASYNCPG, poolclass=NullPool, connect_args=opener_of(url, settings, profile, "migrate").arguments
-    )
+    opener = opener_of(url, settings, profile, "migrate", timezone="UTC")  # as the application reads and writes times
+    return create_async_engine(ASYNCPG, poolclass=NullPool, hide_parameters=True, connect_args=opener.arguments)
 
 
 def limits_of(settings: Settings) -> dict[str, str]:

@@ -68,7 +68,7 @@ def ping_after_idle(engine: AsyncEngine, timeout: float) -> None:
             return
         try:
             connection.run_async(lambda driver: driver.execute("SELECT 1", timeout=timeout))
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise InvalidatePoolError from error  # the others went the same way, perhaps without a word
 
 

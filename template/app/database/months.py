@@ -81,7 +81,7 @@ def make_month(table: str, month: int, columns: str) -> list[str]:
     moved = f"DELETE FROM app.{table}_default WHERE {kept} RETURNING {columns}"  # noqa: S608
     return [
         # Not CREATE TABLE … PARTITION OF, which would keep out those who read, too.
-        f"CREATE TABLE app.{name} (LIKE app.{table} INCLUDING ALL)",
+        f"CREATE TABLE app.{name} (LIKE app.{table} INCLUDING ALL EXCLUDING IDENTITY)",
         f"WITH moved AS ({moved}) INSERT INTO app.{name} ({columns}) SELECT {columns} FROM moved",  # noqa: S608
         f"ALTER TABLE app.{table} ATTACH PARTITION app.{name} FOR VALUES FROM ({start}) TO ({end})",
     ]

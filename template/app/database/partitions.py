@@ -37,6 +37,10 @@ COLUMNS = sa.text(
     "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute "
     "WHERE attrelid = to_regclass(:parent) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
 )
+ACTING = sa.text(
+    "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_constraint "
+    "WHERE contype = 'f' AND confrelid = to_regclass(:parent) AND confdeltype IN ('c', 'n', 'd') LIMIT 1"
+)
 
 
 async def maintain(ahead: int = 3, keep: int | None = None) -> list[str]:
@@ -48,9 +52,10 @@ async def maintain(ahead: int = 3, keep: int | None = None) -> list[str]:
             now = months.month_of((await connection.execute(sa.select(sa.func.now()))).scalar_one())
         for table in months.time_columns():
             try:
-                await _maintain(engine, table, now, ahead, keep)
+                failure = await _maintain(engine, table, now, ahead, keep)
             except DBAPIError as error:
-                failures.append(f"app.{table}: {SENTENCES.get(sqlstate(error)) or _first_line(error)}")
+                failure = SENTENCES.get(sqlstate(error)) or _first_line(error)
+            failures += [f"app.{table}: {failure}"] if failure else []
     finally:
         await engine.dispose()
     return failures
@@ -61,15 +66,19 @@ def _first_line(error: DBAPIError) -> str:
     return str(error.orig).partition("\n")[0]
 
 
-async def _maintain(engine: AsyncEngine, table: str, now: int, ahead: int, keep: int | None) -> None:
+async def _maintain(engine: AsyncEngine, table: str, now: int, ahead: int, keep: int | None) -> str:
     async with engine.connect() as connection:
         made = await _months(connection, table)
+        acting = (await connection.execute(ACTING, {"parent": f"app.{table}"})).scalar()
+    if acting:  # to a foreign key, a row that moves to its month is a row that is deleted
+        return f"the foreign key {acting} would delete or empty what refers to rows that move; drop it"
     for month in months.to_make(made, now, ahead):
         if await change_month(engine, table, month, make=True):
             print(f"created app.{months.name_of(table, month)}")
     for month in [] if keep is None else months.to_detach(made, now, keep):
         if await change_month(engine, table, month, make=False):
             print(f"detached app.{months.name_of(table, month)}: dump it, then drop it")
+    return ""
 
 
 async def change_month(engine: AsyncEngine, table: str, month: int, *, make: bool) -> bool:

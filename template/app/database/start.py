@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
+from contextlib import AsyncExitStack
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +17,7 @@ from app.settings import Settings
 
 # What a pooler says that was not known to be one, and what else does not pass: PgBouncer has one SQLSTATE for all.
 POOLED = ("unsupported startup parameter", "prepared statement")
-REFUSED = (*POOLED, "authentication failed", "does not exist")
+REFUSED = (*POOLED, "authentication failed", "does not exist", "rejected SSL upgrade")
 WHICH = sa.text("SELECT pg_backend_pid(), source FROM pg_settings WHERE name = 'lock_timeout'")
 
 logger = logging.getLogger(__name__)
@@ -75,15 +76,17 @@ def _reason(error: OSError | DBAPIError) -> str:
 
 async def _check_profile(engine: AsyncEngine, settings: Settings) -> None:
     """Refuse a pooler that nobody told us of: it drops what we bring along, or gives two clients one connection."""
-    if settings.profile is Profile.TRANSACTION or settings.pool_size + settings.max_overflow == 1:
+    if settings.profile is Profile.TRANSACTION:
         return
     found = []
-    async with engine.connect() as one, engine.connect() as other:
-        for connection in (one, other):
+    async with AsyncExitStack() as opened:
+        for _ in range(min(2, settings.pool_size + settings.max_overflow)):
+            connection = await opened.enter_async_context(engine.connect())
             found.append((await connection.execute(WHICH)).one())
             await connection.rollback()
-        await other.invalidate()  # others may need it more
-    if found[0] == found[1]:
+        if len(found) > 1:
+            await connection.invalidate()  # others may need it more
+    if len(set(found)) < len(found):
         raise StartError(f"{settings.url} is a pooler in transaction mode: set CONNECTION_PROFILE=transaction.")
     if settings.profile is Profile.DIRECT and found[0].source != "client":
         raise StartError(f"{settings.url} is a pooler that drops our limits: set CONNECTION_PROFILE=session.")

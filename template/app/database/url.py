@@ -104,12 +104,13 @@ def _is_encoded(text: str) -> bool:
 
 def _parameters(query: str) -> dict[str, str]:
     parameters: dict[str, str] = {}
-    for key, _, value in (pair.partition("=") for pair in query.split("&") if pair):
+    for key, equals, value in (pair.partition("=") for pair in query.split("&") if pair):
         # JDBC and asyncpg call it ssl.
         name, given = ("sslmode", {"true": "require"}.get(value, value)) if key == "ssl" else (key, unquote(value))
         if name not in KNOWN:  # or it is the end of a password that was not encoded: then it is not shown
             told = f"the database URL has {name}, which is not supported; take it out"
-            raise ValueError(READS if re.search(r"@|\bpassword=", query) else told)
+            is_name = equals and re.fullmatch("[A-Za-z_]+", key) and not re.search(r"@|%40|\bpassword=", query)
+            raise ValueError(told if is_name else READS)
         # SQLAlchemy writes several hosts as `host=a&host=b`, libpq as `host=a,b`.
         if name in parameters and name != "host":
             raise ValueError(f"the database URL has its {name} twice; take one out")

@@ -1,13 +1,19 @@
 """Connection strings; what a connection brings along; what becomes of one that is no good any more."""
 
+import ssl
 from collections.abc import AsyncIterator
+from pathlib import Path
 
+import certifi
 import pytest
 import sqlalchemy as sa
 from asyncpg import Connection
+from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import guards
+from app.database.engine import open_migration_connection
 from app.database.session import Sessions
 from app.database.tls import tls_of
 from app.database.url import Profile, parse_url
@@ -31,6 +37,17 @@ def test_a_url_is_read_as_libpq_reads_it(scheme: str) -> None:
         ("db.example.com", "reads postgresql://user:password@host:5432/name"),
         ("mysql://me@db/shop", "starts with postgresql://, not with mysql://"),
         ("postgresql://me@db/shop?channel_binding=require", "has channel_binding, which is not supported"),
+        ("postgresql://me@db/shop?ssl=true&sslmode=disable", "has its sslmode twice"),
+        ("postgresql://me@db/shop?user=you", "has its user twice"),
+        ("postgresql://me@db/shop?sslmode=", "has nothing behind sslmode"),
+        ("postgresql://me@db/shop?sslmode=full", "sslmode in the database URL is one of disable, allow"),
+        ("postgresql://me@db/shop?connect_timeout=0", "a whole number of seconds"),
+        ("postgresql://me@db/shop?sslkey=key.pem", "needs sslcert"),
+        ("postgresql://me@a:1,b/shop?port=2", "one port for all of its hosts"),
+        ("postgresql://me@a..b/shop", "a host in the database URL reads"),
+        ("postgresql://me@a:b:c/shop", "a host in the database URL reads"),
+        ("postgresql://me@db:65536/shop", "a port in the database URL is a number"),
+        ("postgresql://me:a/b@db/shop", "percent-encoded"),
     ],
 )
 def test_what_would_not_reach_the_server_is_refused(text: str, words: str) -> None:
@@ -52,10 +69,41 @@ def test_host_and_port_tell_how_a_connection_behaves(host: str, profile: Profile
     assert parse_url(f"postgresql://me@{host}/shop").profile() is profile
 
 
-@pytest.mark.parametrize("host", ["db.example.com", "db.your-project-ref.supabase.co"])
-def test_nothing_leaves_the_machine_in_plain_text(host: str) -> None:
-    with pytest.raises(ValueError, match="set DATABASE_CA_FILE"):
-        tls_of(parse_url(f"postgresql://me@{host}/shop?sslmode=prefer"), None, production=True)
+CA = Path(certifi.where())
+
+
+@pytest.mark.parametrize(
+    ("host", "mode", "ca", "words"),
+    [
+        ("db.example.com", "prefer", None, "in plain text: add \\?sslmode=verify-full"),
+        ("db.example.com", "verify-ca", None, "needs a CA of your own"),
+        ("db.example.com", "prefer&sslrootcert=ca.pem", None, "needs sslmode=verify-full"),
+        ("db.example.com", "verify-full", Path("no-ca.pem"), "no-ca.pem cannot be read as a PEM file"),
+        ("db.your-project-ref.supabase.co", "require", None, "set DATABASE_CA_FILE"),
+        ("db.your-project-ref.supabase.co", "disable", CA, "take sslmode=disable out"),
+    ],
+)
+def test_nothing_unsafe_leaves_the_machine(host: str, mode: str, ca: Path | None, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        tls_of(parse_url(f"postgresql://me@{host}/shop?sslmode={mode}"), ca, production=True)
+
+
+@pytest.mark.parametrize(
+    ("host", "mode", "ca", "verified"),
+    [
+        ("db.example.com", "verify-full", None, (ssl.CERT_REQUIRED, True)),
+        ("db.example.com", "verify-ca", CA, (ssl.CERT_REQUIRED, False)),
+        ("db.example.com", "require", CA, (ssl.CERT_REQUIRED, False)),
+        ("db.example.com", "require", None, (ssl.CERT_NONE, False)),
+        ("db.your-project-ref.supabase.co", "require", CA, (ssl.CERT_REQUIRED, True)),
+    ],
+)
+def test_a_server_is_verified_as_the_mode_says(
+    host: str, mode: str, ca: Path | None, verified: tuple[ssl.VerifyMode, bool]
+) -> None:
+    context = tls_of(parse_url(f"postgresql://me@{host}/shop?sslmode={mode}"), ca, production=True)
+    assert isinstance(context, ssl.SSLContext)
+    assert (context.verify_mode, context.check_hostname) == verified
 
 
 LIMITS = sa.text(
@@ -70,6 +118,30 @@ async def test_a_connection_carries_its_limits(sessions: Sessions, settings: Set
         async with factory() as session:
             found = (await session.execute(LIMITS)).one()
         assert found == (f"{settings.statement_timeout:.0f}s", "3s", "30s", "2s", read_only, "10min")
+
+
+@pytest.mark.parametrize("profile", [Profile.SESSION, Profile.TRANSACTION])
+async def test_behind_a_pooler_the_same_limits_hold(settings: Settings, profile: Profile) -> None:
+    pooled = settings.model_copy(update={"connection_profile": profile})
+    async with started(create_app(pooled)) as (_, opened):
+        for factory in (opened.write, opened.read):
+            async with factory() as session:
+                found = (await session.execute(LIMITS)).one()
+            assert found[:4] == (f"{settings.statement_timeout:.0f}s", "3s", "30s", "2s")
+        async with opened.read() as session:
+            with pytest.raises(DBAPIError, match="read-only transaction"):
+                await session.execute(sa.text("CREATE TABLE private.never ()"))
+
+
+async def test_a_command_for_the_schema_says_why_it_cannot_connect(settings: Settings) -> None:
+    nobody_listens = SecretStr("postgresql://user:your_password_here@127.0.0.1:1/app")
+    for update, words in (
+        ({"migration_database_url": nobody_listens}, r"No connection to the database: .*127\.0\.0\.1"),
+        ({"migration_database_url": None, "connection_profile": Profile.TRANSACTION}, "A transaction pooler"),
+    ):
+        with pytest.raises(SystemExit, match=words):
+            async with open_migration_connection(settings.model_copy(update=update)):
+                pass
 
 
 async def test_the_pool_has_the_size_that_is_set(sessions: Sessions, settings: Settings) -> None:

@@ -2,9 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from asyncpg import PostgresError
 from fastapi import HTTPException
 from httpx import AsyncClient
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
@@ -54,6 +56,13 @@ async def marking(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessio
         with suppress(DBAPIError):
             await session.flush()
 
+    @app.post("/swallow-in-driver", status_code=201)
+    async def swallow_in_driver(session: SessionDep) -> None:
+        await session.execute(WRITE)
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+        with suppress(PostgresError):
+            await driver.execute("SELECT 1 / 0")
+
     @app.post("/fail-in-savepoint", status_code=201)
     async def fail_in_savepoint(session: SessionDep) -> None:
         await session.execute(WRITE)
@@ -81,6 +90,7 @@ async def marking(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessio
         ("/write-and-refuse", 409, 0),
         ("/swallow", 500, 0),
         ("/swallow-flush", 500, 0),
+        ("/swallow-in-driver", 500, 0),
         ("/fail-in-savepoint", 201, 1),
         ("/write-while-reading", 500, 0),
     ],
