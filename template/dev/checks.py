@@ -204,7 +204,7 @@ async def check_login(connection: AsyncConnection, _: Settings) -> Line:
         "may create in app": login.creates,
     }
     held = [power for power, is_held in powers.items() if is_held]
-    closed = f"has no rights on {login.closed} tables of app"
+    closed = f"cannot read and write {login.closed} tables of app"
     return judge(
         "login",
         f"{login.name} {closed if login.closed else ', '.join(held) or 'reads and writes rows'}",

@@ -62,7 +62,7 @@ def test_two_logins_as_the_readme_has_them_are_green(
 
     unable = examine(project, **urls)["login"]
     assert unable["status"] == "fail"
-    assert "no rights on 5 tables" in unable["found"]
+    assert "cannot read and write 5 tables" in unable["found"]
 
     sentences = (project / "README.md").read_text().partition("**Logins.**")[2].split("```")[1]
     granted = re.sub(r"^sql\n|CREATE ROLE.*\n", "", sentences)
@@ -205,8 +205,13 @@ def test_a_server_that_refuses_to_write_is_red(project: Path, url: str, postgres
     ("options", "found"),
     [
         ("SUPERUSER", "is a superuser, owns 5 tables, may create in app"),
-        ("BYPASSRLS IN ROLE pg_read_all_data", "bypasses row security"),
-        ("IN ROLE postgres", "owns 5 tables, may create in app"),
+        ("BYPASSRLS IN ROLE pg_read_all_data, pg_write_all_data", "bypasses row security"),
+        ("CREATEROLE IN ROLE pg_read_all_data, pg_write_all_data", "makes roles"),
+        (
+            "IN ROLE pg_read_all_data, pg_write_all_data, pg_execute_server_program",
+            "can become pg_execute_server_program",
+        ),
+        ("IN ROLE postgres", "can become postgres, owns 5 tables, may create in app"),
     ],
 )
 def test_a_login_with_too_many_rights_is_yellow(
@@ -215,6 +220,12 @@ def test_a_login_with_too_many_rights_is_yellow(
     name = create_login(postgres_18, options)
     line = examine(project, DATABASE_URL=at(url, username=name, password=SECRET))["login"]
     assert (line["status"], line["found"]) == ("warn", f"{name} {found}")
+
+
+def test_a_login_that_only_reads_is_red(project: Path, url: str, postgres_18: Server) -> None:
+    reader = create_login(postgres_18, "IN ROLE pg_read_all_data")
+    line = examine(project, DATABASE_URL=at(url, username=reader, password=SECRET))["login"]
+    assert (line["status"], line["found"]) == ("fail", f"{reader} cannot read and write 5 tables of app")
 
 
 def test_pools_without_room_are_red(project: Path, url: str) -> None:
