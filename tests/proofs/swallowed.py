@@ -115,12 +115,12 @@ async def test_a_unit_of_work_of_its_own_is_refused_too(
 async def test_an_error_that_only_the_driver_saw_is_an_error(
     client: AsyncClient, settings: Settings, owner: asyncpg.Connection
 ) -> None:
-    async def fail_to_copy(session: WriteSession) -> None:
-        raw = await (await session.connection()).get_raw_connection()
+    async def fail_in_driver(session: WriteSession) -> None:
+        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
         with suppress(asyncpg.PostgresError):
-            await raw.driver_connection.copy_records_to_table("categories", schema_name="app", records=[("no uuid",)])
+            await driver.execute("SELECT 1 / 0")
 
-    async with serving(settings, storing_two(fail_to_copy)) as service:
+    async with serving(settings, storing_two(fail_in_driver)) as service:
         assert_problem(await service.post(), 500, "internal")
     assert await names(owner) == []
 
