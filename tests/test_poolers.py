@@ -28,6 +28,7 @@ PROOFS = ("cancellations", "commit", "contention", "errors", "swallowed", "timeo
 # What only a connection has that goes straight to the server: a read session that autocommits.
 DIRECT = (
     "tests/database/test_connection.py::test_a_connection_carries_its_limits",
+    "tests/database/test_connection.py::test_behind_a_pooler_the_same_limits_hold[session]",
     "tests/proofs/swallowed.py::test_reading_goes_on_after_an_error",
 )
 

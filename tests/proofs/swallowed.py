@@ -15,7 +15,6 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from app.database.base import uuid7
-from app.database.connection import HonestConnection
 from app.database.guards import SwallowedDatabaseError
 from app.database.session import ReadSessionDep, SessionDep, Sessions, WriteSession, in_transaction
 from tests.proofs.service import assert_problem, serving
@@ -129,9 +128,11 @@ async def test_a_transaction_that_did_not_begin_costs_one_request(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with serving(settings, pool_size=1, max_overflow=0) as service:
+        async with service.sessions.write() as session:
+            driver = (await (await session.connection()).get_raw_connection()).driver_connection
         # What some poolers do to a BEGIN when they have no connection to give.
         with monkeypatch.context() as patch:
-            patch.setattr(HonestConnection, "limits", "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$")
+            patch.setattr(type(driver), "limits", "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$")
             assert_problem(await service.post("/writes"), 503, "database_unavailable")
         assert (await service.post("/writes")).status_code == 200
 
