@@ -25,16 +25,20 @@ def project(render: Render) -> Path:
     return project
 
 
+def noticed_by(mutant: Mutant, project: Path, copy: Path, server: Server) -> str:
+    """Make the mistake in a copy of the project, run the tests that should notice, and return which one did."""
+    mutant.apply(copytree(project, copy))
+    arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
+    output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=server.url())
+    rmtree(copy)
+    # A test that fails, not code that cannot even be imported.
+    assert re.search(r"^1 failed\b(?!.*\berror)", output, re.MULTILINE), f"{mutant} survives:\n{output}"
+    (noticed,) = re.findall(r"^FAILED \S*::(\w+)", output, re.MULTILINE)
+    return str(noticed)
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mistake_is_noticed(
     mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
 ) -> None:
-    copy = copytree(project, tmp_path / "copy")
-    mutant.apply(copy)
-    arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
-    output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=postgres_18.url())
-    # A test that fails, not code that cannot even be imported.
-    assert re.search(r"^1 failed\b(?!.*\berror)", output, re.MULTILINE), f"{mutant} survives:\n{output}"
-    (noticed,) = re.findall(r"^FAILED \S*::(\w+)", output, re.MULTILINE)
-    progress(f"{mutant.name}: {noticed}")
-    rmtree(copy)
+    progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', postgres_18)}")

@@ -1,6 +1,5 @@
 """What holds on a server holds by way of PgBouncer, in both of its modes; each mistake in doing so is noticed."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from shutil import copy2, copytree
@@ -11,7 +10,7 @@ from dev.postgres import Server
 from mutants import POOLER_MUTANTS, Mutant
 from poolers import PGBOUNCER
 from projects import MISSING, ROOT, Render, run, run_suite
-from test_mutants import PYTEST, QUICK
+from test_mutants import PYTEST, QUICK, noticed_by
 from test_proofs import ALL_PROOFS, with_proofs
 
 pytestmark = pytest.mark.skipif(not PGBOUNCER.exists(), reason=f"{MISSING}PgBouncer in {PGBOUNCER}")
@@ -63,10 +62,4 @@ def test_everything_holds_by_way_of_a_pooler(
 def test_mistake_is_noticed(
     mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
 ) -> None:
-    copy = copytree(project, tmp_path / "copy")
-    mutant.apply(copy)
-    arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
-    output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=postgres_18.url())
-    assert re.search(r"^1 failed\b(?!.*\berror)", output, re.MULTILINE), f"{mutant} survives:\n{output}"
-    (noticed,) = re.findall(r"^FAILED \S*::(\w+)", output, re.MULTILINE)
-    progress(f"{mutant.name}: {noticed}")
+    progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', postgres_18)}")
