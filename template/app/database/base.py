@@ -41,11 +41,11 @@ class Base(DeclarativeBase):
         },
     )
 
-    created_at: Mapped[dt.datetime] = mapped_column(TIMESTAMP, server_default=sa.func.now(), sort_order=1)
+    created_at: Mapped[dt.datetime] = mapped_column(TIMESTAMP, server_default=sa.func.now(), sort_order=2)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        TIMESTAMP, server_default=sa.func.now(), server_onupdate=TOUCHED, sort_order=2
+        TIMESTAMP, server_default=sa.func.now(), server_onupdate=TOUCHED, sort_order=3
     )
-    version: Mapped[int] = mapped_column(sa.Integer, server_default="1", server_onupdate=TOUCHED, sort_order=3)
+    version: Mapped[int] = mapped_column(sa.Integer, server_default="1", server_onupdate=TOUCHED, sort_order=4)
 
     @declared_attr.directive
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805

@@ -39,7 +39,7 @@ UNAVAILABLE = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "database_unavailable", "T
 BUSY = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "database_busy", "The database is busy; try again.")
 CONTENDED = Failure(HTTPStatus.SERVICE_UNAVAILABLE, "contended", "Others changed the same rows; try again.")
 TIMED_OUT = Failure(HTTPStatus.GATEWAY_TIMEOUT, "timed_out", "The database took too long.")
-FORBIDDEN = Failure(HTTPStatus.FORBIDDEN, "forbidden", "This row may not be written by you.")
+FORBIDDEN = Failure(HTTPStatus.FORBIDDEN, "forbidden", "You may not do this.")
 STALE = Failure(HTTPStatus.PRECONDITION_FAILED, "stale", "The row has changed since; read it again.")
 INTERNAL = Failure(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "Something went wrong here; it has been logged.")
 INVALID = Failure(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_value", "A value does not fit its field.")
@@ -117,6 +117,10 @@ def _named(table: sa.Table) -> Iterator[tuple[str, tuple[str, ...]]]:
         # A CHECK knows no columns, but its name ends with one: ck_<table>_<column>.
         last = str(item.name).removeprefix(f"ck_{table.name}_")
         names = [column.name for column in getattr(item, "columns", ())] or [last] * (last in table.columns)
-        # A client sends an association as a list of ids: `category_id` stood in `category_ids`.
-        lists = [f"{name.removeprefix('related_')}s" for name in names]
-        yield str(item.name), tuple(names if "id" in table.columns else lists)
+        # A client sends an association as a list of ids: `category_id` stood in `category_ids`. A link of a table to
+        # itself has `related_` before its second column, unless the field already is a `related_…`.
+        prefix = "" if "_related" in table.name else "related_"
+        lists = [f"{name.removeprefix(prefix)}s" for name in names]
+        fields = names if "id" in table.columns else lists
+        # Whose a row is, no client has sent.
+        yield str(item.name), tuple(field for field in fields if not field.startswith("owner_id"))

@@ -37,6 +37,10 @@ COLUMNS = sa.text(
     "SELECT string_agg(quote_ident(attname), ', ') FROM pg_attribute "
     "WHERE attrelid = to_regclass(:parent) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''"
 )
+KEYS = sa.text(
+    "SELECT format('ADD CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint "
+    "WHERE contype = 'f' AND conrelid = to_regclass(:parent) AND conparentid = 0"
+)
 ACTING = sa.text(
     "SELECT format('%s of %s', conname, conrelid::regclass) FROM pg_constraint "
     "WHERE contype = 'f' AND confrelid = to_regclass(:parent) AND confdeltype IN ('c', 'n', 'd') LIMIT 1"
@@ -100,9 +104,10 @@ async def _change(connection: AsyncConnection, table: str, month: int, *, make: 
     if (month in await _months(connection, table)) is make:
         return False
     columns = (await connection.execute(COLUMNS, {"parent": f"app.{table}"})).scalar_one()
+    keys = (await connection.execute(KEYS, {"parent": f"app.{table}"})).scalars().all()
     locks = months.take_locks(table, make=make)
     await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{PATIENCE // len(locks)}ms'")
-    work = months.make_month(table, month, columns) if make else months.detach_month(table, month)
+    work = months.make_month(table, month, columns, keys) if make else months.detach_month(table, month)
     for statement in locks + work:
         await connection.exec_driver_sql(statement)
     return True

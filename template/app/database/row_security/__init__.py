@@ -1,0 +1,1 @@
+"""Row Level Security: PostgreSQL itself keeps each user to the rows that are theirs."""

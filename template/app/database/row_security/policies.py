@@ -1,0 +1,82 @@
+"""Policies as data: who may do what with which rows of a table, and the SQL that says so."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from app.database.base import Base
+from app.database.identity import Role
+
+COMMANDS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+IS_OWNER = "owner_id = (SELECT private.current_user_id())"
+"""In a sub-select, so that it is asked once a query and not once a row, and an index can be used."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The rows with which a role may do something: those that `using` finds, and new ones that `check` accepts."""
+
+    name: str
+    command: str
+    role: str
+    using: str | None = None
+    check: str | None = None
+
+    def __str__(self) -> str:
+        using = f" USING ({self.using})" if self.using else ""
+        check = f" WITH CHECK ({self.check})" if self.check else ""
+        return f"FOR {self.command} TO {self.role}{using}{check}"
+
+
+SYSTEM = Policy("system", "ALL", Role.SYSTEM, using="true", check="true")
+
+
+def owner_policies() -> tuple[Policy, ...]:
+    """Return the policies of rows that only their owner sees and writes."""
+    return (
+        Policy("owner_select", "SELECT", Role.AUTHENTICATED, using=IS_OWNER),
+        Policy("owner_insert", "INSERT", Role.AUTHENTICATED, check=IS_OWNER),
+        Policy("owner_update", "UPDATE", Role.AUTHENTICATED, using=IS_OWNER, check=IS_OWNER),
+        Policy("owner_delete", "DELETE", Role.AUTHENTICATED, using=IS_OWNER),
+        SYSTEM,
+    )
+
+
+def shared_policies(scope: str) -> tuple[Policy, ...]:
+    """Return the policies of rows that everyone who has signed in sees, and those with the scope write."""
+    may_write = f"(SELECT private.has_scope('{scope}'))"
+    return (
+        Policy("reader_select", "SELECT", Role.AUTHENTICATED, using="true"),
+        Policy("writer_insert", "INSERT", Role.AUTHENTICATED, check=may_write),
+        Policy("writer_update", "UPDATE", Role.AUTHENTICATED, using=may_write, check=may_write),
+        Policy("writer_delete", "DELETE", Role.AUTHENTICATED, using=may_write),
+        SYSTEM,
+    )
+
+
+def grants_of(policies: Iterable[Policy]) -> dict[str, str]:
+    """Return what each role is granted: the commands that it has a policy for, and nothing else."""
+    granted: dict[str, set[str]] = {}
+    for policy in policies:
+        granted.setdefault(str(policy.role), set()).update(COMMANDS if policy.command == "ALL" else {policy.command})
+    return {role: ", ".join(command for command in COMMANDS if command in granted[role]) for role in sorted(granted)}
+
+
+def policies_of(table: sa.Table) -> tuple[Policy, ...]:
+    """Return the policies that are declared beside a table: `__policies__` of its class, or `policies` in its info."""
+    classes = (mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table)
+    declared = next((cls.__policies__ for cls in classes if hasattr(cls, "__policies__")), ())
+    return tuple(table.info.get("policies", declared))
+
+
+def secure(table: str, policies: Iterable[Policy]) -> Iterator[str]:
+    """Yield the statements that close a table of the schema `app` to all but its policies."""
+    policies = tuple(policies)
+    yield f"ALTER TABLE app.{table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY"
+    yield f"REVOKE ALL ON app.{table} FROM PUBLIC"
+    for policy in policies:
+        yield f"CREATE POLICY {policy.name} ON app.{table} {policy}"
+    for role, commands in grants_of(policies).items():
+        yield f"GRANT {commands} ON app.{table} TO {role}"
