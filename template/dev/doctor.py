@@ -13,12 +13,12 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.database.connection import Opener, opener_of
-from app.database.engine import create_engine, create_migration_engine, limits_of
+from app.database.engine import create_migration_engine, limits_of
 from app.database.errors import sqlstate
 from app.database.url import parse_url
 from app.settings import Settings, get_settings
 from dev import checks
-from dev.checks import FAIL, OK, WARN, Line
+from dev.checks import FAIL, LOGIN_CHECKS, OK, UNKNOWN_LOGIN, WARN, Line, application_engine
 from dev.probe import CANNOT_CONNECT, Probe, advice_on, reason_of, take_probe
 
 Check = Callable[[AsyncConnection, Settings], Awaitable[Line]]
@@ -75,7 +75,10 @@ async def _reach(opener: Opener, name: str) -> tuple[Probe | None, Line]:
     except CANNOT_CONNECT as error:
         reason = error.__cause__ or error
         found = f"no connection to {opener.url}: {reason_of(reason)}"
-        return None, Line("connection", FAIL, found, advice_on(reason, opener.url, name))
+        advice = advice_on(reason, opener.url, name)
+        if name == "DATABASE_URL" and getattr(reason, "sqlstate", None) in {"28P01", "28000"}:
+            advice += UNKNOWN_LOGIN
+        return None, Line("connection", FAIL, found, advice)
     return probe, checks.check_distance(probe, opener)
 
 
@@ -83,11 +86,11 @@ async def _examine_application(settings: Settings, opener: Opener, probe: Probe)
     profile = await checks.check_profile(probe, opener)
     if profile.status is FAIL:  # the rest is examined as it will be once that is mended
         settings = settings.model_copy(update={"connection_profile": probe.mode})
-    asked = [checks.check_server, checks.check_login, checks.check_pool, checks.check_timeouts, checks.check_extensions]
+    asked = [checks.check_server, *LOGIN_CHECKS, checks.check_pool, checks.check_timeouts, checks.check_extensions]
     if not settings.migration_database_url:
         asked.append(checks.check_schema)
     lines = [checks.check_tls(probe, opener), profile, checks.check_clock(probe)]
-    return lines + await _ask(create_engine(settings), asked, settings)
+    return lines + await _ask(application_engine(settings), asked, settings)
 
 
 async def _examine_migrations(settings: Settings, secret: str, application: Probe | None) -> list[Line]:
