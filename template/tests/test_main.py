@@ -1,18 +1,19 @@
 """The application as a whole: its health, its errors, its logs, who may call it, and how its layers lie."""
 
 import ast
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from asyncpg import Connection
 from httpx import AsyncClient
 from pydantic import SecretStr
 
 from app.database.start import StartError
 from app.main import create_app
-from app.settings import Settings
+from app.settings import Settings, get_settings
+from dev import schema
+from tests.conftest import new_database
 from tests.support import TABLES, started
 
 
@@ -86,12 +87,19 @@ async def test_production_refuses_pools_for_which_there_is_no_room(settings: Set
             pass
 
 
-async def test_when_its_database_goes_it_lives_but_is_not_ready(settings: Settings, owner: Connection) -> None:
-    await owner.execute("CREATE DATABASE short_lived")
-    url = sa.make_url(settings.database_url.get_secret_value()).set(database="short_lived")
-    elsewhere = SecretStr(url.render_as_string(hide_password=False))
-    async with started(create_app(settings.model_copy(update={"database_url": elsewhere}))) as (client, _):
-        await owner.execute("DROP DATABASE short_lived WITH (FORCE)")
+@pytest.fixture
+def short_lived(maintenance_url: str, settings: Settings) -> Iterator[Settings]:
+    """Settings for a database that has everything, and that nobody else uses."""
+    with new_database(maintenance_url):
+        get_settings.cache_clear()
+        schema.prepare()
+        yield settings.model_copy(update={"database_url": get_settings().database_url})
+    get_settings.cache_clear()
+
+
+async def test_when_its_database_goes_it_lives_but_is_not_ready(short_lived: Settings, owner: Connection) -> None:
+    async with started(create_app(short_lived)) as (client, _):
+        await owner.execute(f"DROP DATABASE {short_lived.url.database} WITH (FORCE)")
         assert (await client.get("/health/live")).status_code == 200
         ready = await client.get("/health/ready")
     assert (ready.status_code, ready.json()["code"]) == (503, "database_unavailable")

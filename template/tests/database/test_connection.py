@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import certifi
 import pytest
@@ -109,7 +110,7 @@ def test_a_server_is_verified_as_the_mode_says(
 LIMITS = sa.text(
     "SELECT current_setting('statement_timeout'), current_setting('lock_timeout'), "
     "current_setting('idle_in_transaction_session_timeout'), current_setting('client_connection_check_interval'), "
-    "current_setting('default_transaction_read_only'), current_setting('idle_session_timeout')"
+    "current_setting('transaction_read_only'), current_setting('idle_session_timeout')"
 )
 
 
@@ -145,8 +146,8 @@ async def test_a_command_for_the_schema_says_why_it_cannot_connect(settings: Set
 
 
 async def test_the_pool_has_the_size_that_is_set(sessions: Sessions, settings: Settings) -> None:
-    for factory in (sessions.write, sessions.read):
-        found = factory.kw["bind"].pool
+    for engine in (sessions.engine, sessions.reader):
+        found: Any = engine.pool
         assert (found.size(), found._max_overflow) == (settings.pool_size + settings.max_overflow, 0)
 
 

@@ -7,8 +7,8 @@ from httpx import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.orm.exc import StaleDataError
 
+from app.api import SessionDep
 from app.database.errors import RuleError
-from app.database.session import SessionDep
 from app.main import create_app
 from app.settings import Settings
 from tests.support import started

@@ -8,6 +8,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 from httpx import AsyncClient
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -110,7 +111,7 @@ async def test_a_row_is_found_only_by_its_id_and_its_time(
 
 
 @pytest.fixture
-def reads(sessions: Sessions, owner: asyncpg.Connection) -> Iterator[Callable[[], Awaitable[list[set[str]]]]]:
+def reads(owner: asyncpg.Connection) -> Iterator[Callable[[], Awaitable[list[set[str]]]]]:
     """What returns, for each statement since it was last asked, the partitions in its plan."""
     sent: list[tuple[str, tuple[Any, ...]]] = []
 
@@ -123,12 +124,9 @@ def reads(sessions: Sessions, owner: asyncpg.Connection) -> Iterator[Callable[[]
         found = [set(filter(is_partition, re.findall(r"\w+", str(plan)))) for plan in plans]
         return [names for names in found if names]
 
-    engines = [factory.kw["bind"].sync_engine for factory in (sessions.read, sessions.write)]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", record)
+    event.listen(sa.Engine, "before_cursor_execute", record)
     yield partitions
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", record)
+    event.remove(sa.Engine, "before_cursor_execute", record)
 
 
 @pytest.fixture

@@ -6,26 +6,32 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from asyncpg import PostgresError
+from asyncpg import Connection, PostgresError
 from fastapi import HTTPException
 from httpx import AsyncClient
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
+from app.api import ReadSessionDep, SessionDep
 from app.database.base import Base
-from app.database.session import ReadSessionDep, SessionDep, Sessions, WriteSession, in_transaction
+from app.database.session import Sessions, WriteSession, in_transaction
 from app.main import create_app
 from app.settings import Settings
 from tests.support import started
 
-# A name may be there once, but that is checked only at COMMIT.
-CREATE = sa.text("CREATE TABLE private.marks (name text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED)")
-WRITE = sa.text("INSERT INTO private.marks (name) VALUES ('one')")
-FAIL = sa.text("INSERT INTO private.marks (name) VALUES (NULL)")
-COUNT = sa.text("SELECT count(*) FROM private.marks")
+# Everybody's, so that it is about sessions alone. A name may be there once, but that is checked only at COMMIT.
+CREATE = """
+    CREATE SCHEMA marking;
+    CREATE TABLE marking.marks (name text NOT NULL UNIQUE DEFERRABLE INITIALLY DEFERRED);
+    GRANT USAGE ON SCHEMA marking TO PUBLIC;
+    GRANT ALL ON marking.marks TO PUBLIC;
+"""
+WRITE = sa.text("INSERT INTO marking.marks (name) VALUES ('one')")
+FAIL = sa.text("INSERT INTO marking.marks (name) VALUES (NULL)")
+COUNT = sa.text("SELECT count(*) FROM marking.marks")
 
 
 @pytest.fixture(scope="module")
-async def marking(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
+async def marking(settings: Settings, owner: Connection) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
     """An application whose routes write a mark, and then do what handlers do."""
     app = create_app(settings)
 
@@ -74,12 +80,10 @@ async def marking(settings: Settings) -> AsyncIterator[tuple[AsyncClient, Sessio
     async def write_while_reading(session: ReadSessionDep) -> None:
         await session.execute(WRITE)
 
-    async with started(app) as (client, sessions):
-        async with sessions.write.begin() as session:
-            await session.execute(CREATE)
-        yield client, sessions
-        async with sessions.write.begin() as session:
-            await session.execute(sa.text("DROP TABLE private.marks"))
+    await owner.execute(CREATE)
+    async with started(app) as opened:
+        yield opened
+    await owner.execute("DROP SCHEMA marking CASCADE")
 
 
 @pytest.mark.parametrize(
@@ -102,9 +106,10 @@ async def test_success_is_answered_only_for_what_is_stored(
     answer = await client.post(path)
     async with sessions.write.begin() as session:
         stored = await session.scalar(COUNT)
-        await session.execute(sa.text("DELETE FROM private.marks"))
+        await session.execute(sa.text("DELETE FROM marking.marks"))
     assert (answer.status_code, stored) == (status, marks)
-    assert sessions.write.kw["bind"].pool.checkedout() == sessions.read.kw["bind"].pool.checkedout() == 0
+    pools: list[Any] = [sessions.engine.pool, sessions.reader.pool]
+    assert [pool.checkedout() for pool in pools] == [0, 0]
 
 
 async def test_a_session_is_not_used_after_its_end(sessions: Sessions) -> None:

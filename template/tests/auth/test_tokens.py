@@ -1,0 +1,114 @@
+"""Access tokens: what nobody is let in with, and what a route demands of one."""
+
+import time
+import uuid
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+import jwt
+import pytest
+from fastapi import FastAPI
+from httpx import AsyncClient
+
+from app.auth import IdentityDep, require_scope
+from app.auth.tokens import AUDIENCE, ISSUER, TYPE, BadTokenError, Verifier
+from app.database.identity import Identity
+from app.main import create_app
+from app.settings import Settings
+from app.token_keys import private_key
+from dev.users import new_private_key
+from tests.identities import ADA, BOB, PRIVATE_KEY, VERIFIER, headers_of
+from tests.support import started
+
+KEY = private_key(PRIVATE_KEY)
+OTHER = private_key(new_private_key())
+NOW = int(time.time())
+RIGHT = {"iss": ISSUER, "aud": AUDIENCE, "sub": str(uuid.uuid4()), "iat": NOW, "exp": NOW + 900, "scope": ""}
+
+
+def token(
+    key: Any = KEY.signer, algorithm: str = KEY.algorithm, typ: str = TYPE, without: str = "", **claims: Any
+) -> str:
+    """Return a token that differs from a right one in what is given."""
+    content = {name: value for name, value in {**RIGHT, **claims}.items() if name != without}
+    return jwt.encode(content, key, algorithm, {"typ": typ, "kid": KEY.id})
+
+
+HOSTILE = {
+    "nothing": "",
+    "another key": token(OTHER.signer),
+    "no signature": token(None, "none"),
+    "a shared secret": token("x" * 32, "HS256"),
+    "another kind": token(typ="JWT"),
+    "another issuer": token(iss="https://example.com"),
+    "another audience": token(aud="other"),
+    "several audiences": token(aud=[AUDIENCE, "other"]),
+    "expired": token(exp=NOW - 10),
+    "from the future": token(iat=NOW + 60),
+    "no user": token(sub="ada"),
+    **{f"without {claim}": token(without=claim) for claim in RIGHT},
+}
+
+
+@pytest.fixture(scope="module")
+def verifier() -> Verifier:
+    """What verifies tokens of the tests' key."""
+    return Verifier(KEY, {KEY.id: KEY}, lifetime=900)
+
+
+async def test_a_right_token_says_who_it_is_for(verifier: Verifier) -> None:
+    assert await verifier.identity_of(verifier.issue(ADA)) == ADA
+    assert str((await verifier.identity_of(token())).user_id) == RIGHT["sub"]
+
+
+@pytest.mark.parametrize("hostile", HOSTILE.values(), ids=HOSTILE)
+async def test_a_hostile_token_is_refused(verifier: Verifier, hostile: str) -> None:
+    with pytest.raises(BadTokenError):
+        await verifier.identity_of(hostile)
+
+
+async def test_a_key_that_was_replaced_still_verifies_while_it_is_listed() -> None:
+    assert await Verifier(OTHER, {OTHER.id: OTHER, KEY.id: KEY}, 900).identity_of(VERIFIER.issue(ADA)) == ADA
+    with pytest.raises(BadTokenError):
+        await Verifier(OTHER, {OTHER.id: OTHER}, 900).identity_of(VERIFIER.issue(ADA))
+
+
+@pytest.fixture(scope="module")
+async def guarded(settings: Settings) -> AsyncIterator[AsyncClient]:
+    """A client of an application with a route that demands a scope, and takes who asks twice."""
+    app: FastAPI = create_app(settings)
+
+    @app.get("/reports")
+    async def read(_reader: Annotated[Identity, require_scope("reports:read")], identity: IdentityDep) -> str:
+        return str(identity.user_id)
+
+    async with started(app) as (client, _):
+        yield client
+
+
+async def test_without_a_valid_token_one_is_asked_to_sign_in(guarded: AsyncClient) -> None:
+    bad = await guarded.get("/reports", headers={"Authorization": f"Bearer {HOSTILE['expired']}"})
+    assert (bad.status_code, bad.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
+    del guarded.headers["Authorization"]
+    none = await guarded.get("/reports")
+    assert (none.status_code, none.headers["WWW-Authenticate"]) == (401, "Bearer")
+
+
+async def test_a_route_that_demands_a_scope_names_it(guarded: AsyncClient) -> None:
+    refused = await guarded.get("/reports", headers=headers_of(BOB))
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert refused.headers["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="reports:read"'
+
+
+async def test_a_token_is_verified_once_a_request(guarded: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    verified: list[str] = []
+    identity_of = Verifier.identity_of
+
+    async def count(self: Verifier, given: str) -> Identity:
+        verified.append(given)
+        return await identity_of(self, given)
+
+    monkeypatch.setattr(Verifier, "identity_of", count)
+    reader = Identity(ADA.role, ADA.user_id, frozenset({"reports:read"}))
+    assert (await guarded.get("/reports", headers=headers_of(reader))).json() == str(ADA.user_id)
+    assert len(verified) == 1
