@@ -79,6 +79,9 @@ BAD: dict[str, Bad] = {
     "empty plural": head("Note/", "after the / stands the plural"),
     "two plurals": head("Note/notes/x", "after the / stands the plural"),
     "plural with a dash": head("Note/my-notes", "after the / stands the plural"),
+    "plural with a quote": head("Note/no'tes", "after the / stands the plural"),
+    "plural that ends a statement": head("Note/notes;--", "after the / stands the plural"),
+    "plural outside ASCII": head("Note/n\u00f6tes", "after the / stands the plural"),
     "plural of 31 letters": head(f"Note/{LETTERS_31}", "at most 30 ASCII letters"),
     "dunder as table": head("__class__", "starts with the name of the table"),
     "no fields": Bad("- Note", "at least one field"),
@@ -92,6 +95,12 @@ BAD: dict[str, Bad] = {
     "shared refers to owned": Bad("- Tag +owned a:int\n- Note +shared tag:Tag", "shared table cannot refer", 2, "tag"),
     "shared has many owned": Bad(
         "- Tag +owned a:int\n- Note +shared tags:Tag[]", "shared table cannot refer", 2, "tags"
+    ),
+    "shared refers to one without a flag": Bad(
+        "- Tag a:int\n- Note +shared tag:Tag:null", "whose rows belong to users", 2, "tag"
+    ),
+    "shared has many without a flag": Bad(
+        "- Tag a:int\n- Note +shared tags:Tag[]", "whose rows belong to users", 2, "tags"
     ),
     # Partitioned tables
     "partitioned by nothing": Bad("- Event +partitioned at:datetime", "`+partitioned` needs the name of a datetime"),
@@ -153,6 +162,11 @@ BAD: dict[str, Bad] = {
     "module of ours": head("Health", "a module that every project has"),
     "module is a Windows device": head("Con", "a name that Windows keeps for a device"),
     "class of ours": head("Slice", "a name that every project uses itself"),
+    "module of signing in": head("Auth", "its module would be `auth.py`"),
+    "path of signing in": head("Note/auth", "a URL path of every project"),
+    "class of who asks": head("Identity", "`Identity` is taken"),
+    "class of owned rows": head("Owned", "`Owned` is taken"),
+    "class of shared rows": head("Shared", "`Shared` is taken"),
     "class by a suffix is ours": head("List", "`ListQuery` is taken"),
     "class of Python": head("Exception", "a built-in name of Python"),
     "class None": head("None", "a built-in name of Python"),
@@ -184,6 +198,24 @@ BAD: dict[str, Bad] = {
     "place is a primary key": Bad("- Note a:int\n- Other/pk_notes a:int", "a table or index of line 1", 2),
     "two indexes of one name": Bad(
         "- Note tags_name:int:index\n- Tag/notes_tags name:str(8):index", "`ix_notes_tags_name`", 2, "name"
+    ),
+    "index as another one's with an owner": field(
+        "a:int:index owner_id_a:int:index", "`ix_notes_owner_id_a` is taken (a table or index of line 1)"
+    ),
+    "index as another table's with an owner": Bad(
+        "- Note owner_id_a:int:unique\n- Pad/notes_owner_id +shared a:int:unique",
+        "is taken (a table or index of line 1)",
+        2,
+        "a",
+    ),
+    "key as another one's with an owner": Bad(
+        "- Note a:Tag owner_id_a:Tag:null\n- Tag +shared a:int", "`ix_notes_owner_id_a_id` is taken", field="owner_id_a"
+    ),
+    "link table is a function": Bad(
+        "- Owner policies:Owner[]", "`owner_policies`, but that is a name", field="policies"
+    ),
+    "link table is a function of its table": Bad(
+        "- Get get:Get[]", "`get_get`, but that is a function of this table", field="get"
     ),
     # Fields whose names are wrong or taken
     "field without a type": field("title", "has no type"),
@@ -241,7 +273,7 @@ BAD: dict[str, Bad] = {
         "- Note note_tags:text tags:Tag[]\n- Tag a:int", "`note_tags` is taken (a name in Note)", field="tags"
     ),
     "place and column too long": Bad(
-        f"- {'Ab' * 15} {'a' * 30}:int", "together 75 letters, at most 59", field="a" * 30
+        f"- {'Ab' * 15} {'a' * 30}:int", "together 75 letters, at most 50", field="a" * 30
     ),
     "link table too long": Bad(
         f"- {'Ab' * 15} {'a' * 30}:Tag[]\n- Tag a:int", "names of more than 63 letters", field="a" * 30

@@ -16,10 +16,18 @@ from dev.postgres import Server, temporary_server
 
 pytest.register_assert_rewrite("first_revision", "projects")
 
-from projects import DEBIAN, IDENTITY, MISSING, ROOT, Render, tool  # noqa: E402 - registered before they are imported
+from projects import DEBIAN, IDENTITY, MISSING, NODE_17, NPM_17, ROOT, Render, tool  # noqa: E402 - registered before they are imported
 
 # Run inside a rendered project.
-collect_ignore = ["encrypted", "pooled", "proofs"]
+collect_ignore = [
+    "encrypted",
+    "pooled",
+    "proofs",
+    "row_security",
+    "row_security_plans",
+    "signing_in",
+    "signing_in_supabase",
+]
 
 # --- The template ---
 
@@ -107,6 +115,14 @@ def check_types(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], No
 def postgres_18() -> Iterator[Server]:
     """A server from the wheel."""
     yield from _start(None)
+
+
+@pytest.fixture(scope="session")
+def postgres_17() -> Iterator[Server]:
+    """The one between them: from npm, if somebody has run NPM_17 in this repository."""
+    if not (NODE_17 / "initdb").exists():
+        pytest.skip(f"{MISSING}PostgreSQL 17 in {NODE_17}: {NPM_17}")
+    yield from _start(NODE_17)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """Databases of the tests' own, and what is in them."""
 
 import asyncio
+import re
 import sys
 import uuid
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -34,6 +36,16 @@ UNION ALL
 SELECT 'trigger', name || '.' || t.tgname, pg_get_triggerdef(t.oid), t.tgenabled::text
 FROM ours JOIN pg_trigger t ON t.tgrelid = ours.oid AND NOT t.tgisinternal
 UNION ALL
+SELECT 'row security', name, relrowsecurity || ' ' || relforcerowsecurity, array_to_string(ARRAY(
+    SELECT coalesce(grantee::regrole::text, 'PUBLIC') || '=' || privilege_type
+    FROM aclexplode(relacl) WHERE grantee <> relowner ORDER BY 1
+), ', ')
+FROM ours JOIN pg_class USING (oid, relkind) WHERE relkind IN ('r', 'p')
+UNION ALL
+SELECT 'policy', name || '.' || p.policyname, concat_ws(' ', p.cmd, p.permissive, p.roles),
+    coalesce(p.qual, '') || ' | ' || coalesce(p.with_check, '')
+FROM ours JOIN pg_policies p ON p.schemaname || '.' || p.tablename = name
+UNION ALL
 SELECT 'function', p.proname, regexp_replace(pg_get_functiondef(p.oid), '\\s+', ' ', 'g'), ''
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = ANY($1)
 UNION ALL
@@ -56,10 +68,41 @@ def execute(url: str, statement: str) -> None:
 
     async def send() -> None:
         connection = await asyncpg.connect(url)
-        await connection.execute(statement)
-        await connection.close()
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
 
     asyncio.run(send())
+
+
+def query(url: str, statement: str, *values: Any, role: str = "none") -> list[Any]:
+    """The first column of what a statement returns; the login may have taken on a role."""
+
+    async def fetch() -> list[Any]:
+        connection = await asyncpg.connect(url, server_settings={"role": role})
+        try:
+            return [row[0] for row in await connection.fetch(statement, *values)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetch())
+
+
+def hand_over(url: str) -> str:
+    """Let a login own everything of a database that is no superuser, and return its URL."""
+    objects = """
+        SELECT 'TABLE ' || oid::regclass FROM pg_class
+        WHERE relnamespace = ANY('{app,private}'::regnamespace[]) AND relkind IN ('r', 'p')
+        UNION ALL SELECT 'FUNCTION ' || oid::regprocedure FROM pg_proc
+        WHERE pronamespace = ANY('{app,private}'::regnamespace[])
+        UNION ALL SELECT 'SCHEMA ' || nspname FROM pg_namespace WHERE nspname IN ('app', 'private')
+        UNION ALL SELECT 'DATABASE ' || current_database()
+    """
+    if not query(url, "SELECT 1 FROM pg_roles WHERE rolname = 'keeper'"):
+        execute(url, "CREATE ROLE keeper LOGIN PASSWORD 'your_password_here'")
+    execute(url, ";".join(f"ALTER {name} OWNER TO keeper" for name in query(url, objects)))
+    return re.sub("//.*@", "//keeper:your_password_here@", url)
 
 
 def read_catalog(url: str, *schemas: str) -> list[str]:

@@ -5,8 +5,42 @@ import sys
 from pathlib import Path
 from shutil import copytree
 
-from databases import alembic
+from databases import alembic, create_database
+from dev.postgres import Server
 from projects import run
+
+# What a migration finds on a server of an operator: Supabase's own tables, roles and the functions of policies.
+PREPARE = """
+import os
+from pathlib import Path
+
+import sqlalchemy as sa
+
+if Path("dev/supabase.py").exists():
+    from dev.supabase import stand_in
+
+    stand_in()
+if Path("app/database/row_security/bootstrap.py").exists():
+    from app.database.row_security.bootstrap import LOGIN, main
+    from app.settings import get_settings
+
+    url = sa.make_url(os.environ["DATABASE_URL"])
+    os.environ["DATABASE_URL"] = url.set(username=LOGIN, password="tests").render_as_string(hide_password=False)
+    get_settings.cache_clear()
+    main()
+"""
+
+
+def prepared_database(project: Path, server: Server) -> str:
+    """Create a database with what the revisions of a project need there, and return its owner's URL."""
+    url = create_database(server)
+    prepare(project, url)
+    return url
+
+
+def prepare(project: Path, url: str) -> None:
+    """Give a database what the revisions of a project need there, as its owner."""
+    run(project, sys.executable, "-c", PREPARE, DATABASE_URL=url, MIGRATION_DATABASE_URL=url, ENVIRONMENT="development")
 
 
 def assert_as_autogenerate_writes_it(project: Path, url: str) -> None:

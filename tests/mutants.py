@@ -42,13 +42,15 @@ PROCESSES = "tests/proofs/processes.py"
 START, ITS_SCHEMA, ITS_BASE = "tests/proofs/start.py", "tests/test_schema.py", "tests/test_schema.py"
 LISTS, ROWS, VALUES = (f"tests/contract/test_{name}.py" for name in ("lists", "rows", "values"))
 
+WRITES = "self.engine, expire_on_commit=False"
+
 MUTANTS = [
     # --- Sessions ---
-    Mutant("commits after the answer", SESSION, 'write_session, scope="function"', "write_session", COMMIT),
-    Mutant("reads until after the answer", SESSION, 'read_session, scope="function"', "read_session", SESSIONS),
+    Mutant("commits after the answer", API, 'write_session, scope="function"', "write_session", COMMIT),
+    Mutant("reads until after the answer", API, 'read_session, scope="function"', "read_session", SESSIONS),
     Mutant("lets a failed flush pass", SESSION, "if not transaction.is_active:", "if False:", SWALLOWED),
-    Mutant("lets a used session live on", SESSION, "close_resets_only=False", "close_resets_only=True", SESSIONS),
-    Mutant("forgets rows at commit", SESSION, "expire_on_commit=False, ", "", ROWS),
+    Mutant("lets a used session live on", SESSION, f"{WRITES}, close_resets_only=False", WRITES, SESSIONS),
+    Mutant("forgets rows at commit", SESSION, WRITES, "self.engine", ROWS),
     Mutant("leaves connections open", SESSION, "await write.dispose()", "pass", START),
     Mutant("leaves reading connections open", SESSION, "await read.dispose()", "pass", START),
     Mutant("never retries", SESSION, "not in RETRYABLE or attempt == attempts", "is not None", CONTENTION),
@@ -56,7 +58,7 @@ MUTANTS = [
     Mutant("retries for ever", SESSION, " or attempt == attempts:", ":", CONTENTION),
     Mutant(
         "closes only what went well",
-        SESSION,
+        API,
         "    async with sessions.read() as session:\n        yield ReadSession(session)\n",
         "    session = sessions.read()\n    yield ReadSession(session)\n    await session.close()\n",
         EVERY_AWAIT,
@@ -153,7 +155,7 @@ MUTANTS = [
     ),
     Mutant("lets the last writer win", BASE, '"version_id_col": cls.version, ', "", VERSIONS),
     Mutant("counts no versions", REVISION, "NEW.version := OLD.version + 1; ", "", ROWS),
-    Mutant("makes no version of links", PRODUCTS, 'flag_modified(row, "updated_at")', "pass", VERSIONS),
+    Mutant("makes no version of links", PAGES, 'flag_modified(row, "updated_at")', "pass", VERSIONS),
     Mutant("keeps old links", LINKS, ".where(left == row_id, ", ".where(sa.false(), ", VERSIONS),
     Mutant("stumbles over known links", LINKS, ".on_conflict_do_nothing()", "", VERSIONS),
     Mutant("loads in passing", MODEL, 'passive_deletes=True, lazy="raise"', "passive_deletes=True", ITS_BASE),

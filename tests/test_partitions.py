@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from databases import alembic, create_database
+from databases import alembic, create_database, query
 from dev.postgres import Server
 from first_revision import make_schema
 from mutants import Mutant
@@ -40,7 +40,7 @@ IMPATIENT, PERSISTENT = (
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    return render(tables=TABLES)
+    return render(tables=TABLES, auth="none")
 
 
 @pytest.fixture(scope="module", params=["18", "15"])
@@ -59,19 +59,6 @@ def url(project: Path, server: Server) -> str:
 
 def partitions(project: Path, url: str, *arguments: str, check: bool = True) -> str:
     return tool(project, "app.database.partitions", *arguments, check=check, DATABASE_URL=url)
-
-
-def query(url: str, statement: str, *values: Any) -> list[Any]:
-    """The first column of what a statement returns."""
-
-    async def fetch() -> list[Any]:
-        connection = await asyncpg.connect(url)
-        try:
-            return [row[0] for row in await connection.fetch(statement, *values)]
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetch())
 
 
 def values(url: str, column: str, table: str) -> list[Any]:

@@ -35,7 +35,7 @@ DIRECT = (
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
     """A project whose own tests take the way through a pooler."""
-    project = with_proofs(render())
+    project = with_proofs(render(auth="none"))
     copytree(ROOT / "tests/pooled", project / "tests/pooled")
     copy2(ROOT / "tests/poolers.py", project / "tests/poolers.py")
     with (project / "tests/conftest.py").open("a") as conftest:

@@ -24,5 +24,5 @@ def test_proofs_hold(
     version: str, render: Render, request: pytest.FixtureRequest, progress: Callable[[str], None]
 ) -> None:
     server: Server = request.getfixturevalue(version)
-    closing = run_suite(with_proofs(render()), server.url(), *ALL_PROOFS)
+    closing = run_suite(with_proofs(render(auth="none")), server.url(), *ALL_PROOFS)
     progress(f"proofs on {version}, {closing}")

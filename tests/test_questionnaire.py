@@ -9,6 +9,8 @@ import pexpect
 import pytest
 import yaml
 
+from combinations import NO_PASSWORDS, NO_SUPABASE, NOBODY_ASKS
+
 ENTER, FINISH, DOWN, CLEAR = "\r", "\x1b\r", "\x1b[B", "\x15"
 
 
@@ -35,6 +37,13 @@ def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: "pexpec
     terminal.send(FINISH)
     terminal.send("\x7f" * len("strng(80)"))
     terminal.send("str(80):unique pages:int:min(1)" + FINISH)
+    # What does not go together is shown with its reason, and passed over.
+    terminal.expect("Who signs in, and where")
+    terminal.expect_exact(f"({NO_PASSWORDS})")
+    terminal.send(DOWN + ENTER)
+    terminal.expect("Does PostgreSQL itself keep each user")
+    terminal.expect_exact(f"({NOBODY_ASKS})")
+    terminal.send(ENTER)
     terminal.expect("How does the schema change")
     terminal.send(DOWN + ENTER)
     terminal.expect("How many connections")
@@ -48,7 +57,20 @@ def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: "pexpec
         "project_name": "Tom's Library",
         "database": "hybrid",
         "tables": ["Book title:str(80):unique pages:int:min(1)"],
+        "auth": "none",
+        "row_level_security": False,
         "migrations": "manual",
         "pool_tier": "small",
     }
     assert (tmp_path / "new" / "app" / "models" / "book.py").exists()
+
+
+def test_supabase_auth_without_supabase_is_shown_with_its_reason(terminal: "pexpect.spawn[str]") -> None:
+    terminal.expect("What is the project called")
+    terminal.send(ENTER)
+    terminal.expect("Where does the data live")
+    terminal.send(ENTER)
+    terminal.expect("Which tables")
+    terminal.send(FINISH)
+    terminal.expect("Who signs in, and where")
+    terminal.expect_exact(f"({NO_SUPABASE})")

@@ -9,12 +9,11 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import copytree
 
+import httpx
 import pytest
 
 from projects import IDENTITY, MISSING, OURS, ROOT, commit
@@ -22,6 +21,8 @@ from projects import IDENTITY, MISSING, OURS, ROOT, commit
 README = (ROOT / "README.md").read_text()
 SERVE, TEST = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)[:2]
 ADDRESS = ("127.0.0.1", 8000)
+SERVICE = "http://127.0.0.1:8000"
+SIGN_IN = re.compile(r"^  Sign in   (?P<user>\S+) with the password (?P<password>\S+)$", re.MULTILINE)
 
 
 @pytest.fixture
@@ -39,20 +40,34 @@ def is_served() -> bool:
         return probe.connect_ex(ADDRESS) == 0
 
 
-def seconds_until_served(process: subprocess.Popen[str], log: Path) -> float:
+def waited_for(attempt: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> float:
+    """Return after how many seconds this first succeeded."""
     start = time.monotonic()
     while process.poll() is None and time.monotonic() < start + 300:
-        try:
-            with urllib.request.urlopen("http://127.0.0.1:8000/products", timeout=5) as response:
-                assert response.status == 200
-                return time.monotonic() - start
-        except urllib.error.URLError:
-            time.sleep(0.05)
+        if attempt():
+            return time.monotonic() - start
+        time.sleep(0.05)
     raise AssertionError(log.read_text())
 
 
+def status_of(path: str, **headers: str) -> int | None:
+    """What the server answers, or nothing before it serves."""
+    try:
+        return httpx.get(SERVICE + path, headers=headers).status_code
+    except httpx.TransportError:
+        return None
+
+
+def sign_in(log: Path) -> str:
+    """Sign in as the command says in its output, and return the header that requests then carry."""
+    told = SIGN_IN.search(log.read_text())
+    assert told
+    answer = httpx.post(f"{SERVICE}/auth/token", data={"username": told["user"], "password": told["password"]})
+    return f"Bearer {answer.raise_for_status().json()['access_token']}"
+
+
 def serve_and_end(command: str, clone: Path, path: str) -> float:
-    """Type the command into a shell, wait for the first answer, press Ctrl-C; how long the answer took."""
+    """Type the command into a shell, wait for the first answer, sign in, press Ctrl-C; how long the answer took."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "VIRTUAL_ENV"))}
     log = clone.parent / "log"
     with (
@@ -69,7 +84,12 @@ def serve_and_end(command: str, clone: Path, path: str) -> float:
         ) as process,
     ):
         try:
-            return seconds_until_served(process, log)
+            seconds = waited_for(lambda: status_of("/products") is not None, process, log)
+            assert status_of("/products") == 401
+            waited_for(lambda: SIGN_IN.search(log.read_text()) is not None, process, log)
+            token = sign_in(log)
+            assert [status_of(path, Authorization=token) for path in ("/products", "/orders")] == [200, 200]
+            return seconds
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.wait(60)

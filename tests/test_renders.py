@@ -5,6 +5,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from shutil import copytree
 
@@ -13,10 +14,11 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from combinations import COMBINATIONS, Answers, name_of
+from combinations import COMBINATIONS, COVERING, Answers, name_of
 from projects import ROOT, Render, commit, files_of, git, lint
 
-JINJA = re.compile(r"(?<!\$)\{\{|\{%|\{#")
+# As the templates write it: `{{` without a space is an f-string's.
+JINJA = re.compile(r"(?<!\$)\{\{-? |\{%|\{#")
 LEFTOVERS = re.compile(r"\b(Undefined|changeme|copier-fastapi-postgres)\b")
 PYTHON_CONSTANT = re.compile(r"[:=] *(True|False|None)\b")
 MAY_BE_EMPTY = {"__init__.py", "py.typed"}
@@ -98,15 +100,32 @@ def test_copying_again_changes_nothing(project: Path, tmp_path: Path) -> None:
     assert git(again, "status", "--porcelain") == ""
 
 
-def test_rendered_the_same_without_trust(project: Path, answers: Answers, template: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("answers", COVERING, ids=name_of)
+def test_rendered_the_same_without_trust(answers: Answers, render: Render, template: Path, tmp_path: Path) -> None:
     copier.run_copy(str(template), tmp_path / "new", data=answers, defaults=True, quiet=True, unsafe=False)
-    assert dict(texts(tmp_path / "new")) == dict(texts(project))
+    assert dict(texts(tmp_path / "new")) == dict(texts(render(**answers)))
+
+
+def needed_by(project: Path) -> list[Requirement]:
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    itself, developing = settings["project"], settings["dependency-groups"]["dev"]
+    extras = chain(*itself.get("optional-dependencies", {}).values())
+    return [*map(Requirement, [*itself["dependencies"], *developing, *extras])]
 
 
 def test_project_needs_nothing_that_its_tests_here_would_lack(project: Path) -> None:
-    settings = tomllib.loads((project / "pyproject.toml").read_text())
-    needed = [*map(Requirement, settings["project"]["dependencies"] + settings["dependency-groups"]["dev"])]
-    assert [item for item in needed if not item.specifier.contains(metadata.version(item.name), prereleases=True)] == []
+    lacking = [
+        needed
+        for needed in needed_by(project)
+        if not needed.specifier.contains(metadata.version(needed.name), prereleases=True)
+    ]
+    assert lacking == []
+
+
+def test_no_project_can_be_called_as_what_it_needs(project: Path) -> None:
+    packages = re.search(r"PACKAGES = '([^']+)'", (ROOT / "hooks/names.jinja").read_text())
+    assert packages
+    assert {needed.name for needed in needed_by(project)} <= {*packages[1].split()}
 
 
 # A word of what was not chosen, and where the answer is one that rules it out.
@@ -117,13 +136,30 @@ WORDS: list[tuple[str, Callable[[Answers], bool]]] = [
     ("autogenerate", lambda answers: answers["migrations"] != "autogenerate"),
     ("create-schema", lambda answers: answers["migrations"] != "none"),
     ("create_schema", lambda answers: answers["migrations"] != "none"),
+    ("owner_id", lambda answers: answers["auth"] == "none"),
+    ("jwt", lambda answers: answers["auth"] == "none"),
+    ("argon2", lambda answers: answers["auth"] != "password"),
+    ("refresh_tokens", lambda answers: answers["auth"] != "password"),
+    ("jwks", lambda answers: answers["auth"] != "supabase"),
+    ("row_security", lambda answers: not answers["row_level_security"]),
+    ("policies", lambda answers: not answers["row_level_security"]),
 ]
 
-# Any database URL may be Supabase's, whatever was answered: these tell how it is connected to.
-READS_URLS = {
-    *(f"app/database/{name}.py" for name in ("budget", "tls", "url")),
-    "dev/probe.py",
-    "tests/database/test_connection.py",
+# Where a word may stand nevertheless.
+ALLOWED = {
+    # Any database URL may be Supabase's, whatever was answered: these tell how it is connected to.
+    "supabase": {
+        *(
+            f"app/database/{name}.py"
+            for name in ("budget", "row_security/bootstrap", "row_security/statements", "tls", "url")
+        ),
+        "dev/probe.py",
+        "tests/database/test_connection.py",
+    },
+    # What Supabase has, whoever signs in.
+    "jwt": {"dev/supabase.py"},
+    "policies": {"dev/supabase.py"},
+    "owner_id": {"app/database/errors.py"},
 }
 
 
@@ -134,7 +170,7 @@ def test_what_was_not_chosen_is_nowhere(project: Path, answers: Answers) -> None
         for name, text in texts(project)
         for word in ruled_out
         if word in name.lower() or word in text.lower()
-        if word != "supabase" or name not in READS_URLS
+        if name not in ALLOWED.get(word, ())
     }
     assert found == set()
 

@@ -1,17 +1,17 @@
-"""Every combination passes its own tests on a real server."""
+"""Every combination, with one of the pool tiers, passes its own tests on a real server."""
 
 from collections.abc import Callable
 
 import pytest
 
-from combinations import COMBINATIONS, COVERING, Answers, name_of
+from combinations import COVERING, SUITES, Answers, name_of
 from dev.postgres import Server
 from projects import Render, run_suite, tool
 
 Progress = Callable[[str], None]
 
 
-@pytest.mark.parametrize("answers", COMBINATIONS, ids=name_of)
+@pytest.mark.parametrize("answers", SUITES, ids=name_of)
 def test_suite_passes_on_postgres_18(answers: Answers, render: Render, postgres_18: Server, progress: Progress) -> None:
     closing = run_suite(render(**answers), postgres_18.url())
     progress(f"{name_of(answers)} on PostgreSQL 18, {closing}")

@@ -83,10 +83,10 @@ def with_profiles(project: Path) -> Path:
 
 @pytest.mark.parametrize("kind", ["postgres", "supabase", "hybrid"])
 def test_nothing_of_others_is_proposed_or_touched(kind: str, render: Render, database: str) -> None:
+    login = owned(database, f"owner_{uuid.uuid4().hex}")
     before = read_catalog(database, *THEIRS)
     commands = ("upgrade head", "check", "downgrade base", "upgrade head", "check")
-    login = owned(database, f"owner_{uuid.uuid4().hex}")
-    assert alembic(render(database=kind), login, *commands).count(CLEAN) == 2
+    assert alembic(render(auth="none", database=kind), login, *commands).count(CLEAN) == 2
     assert read_catalog(database, *THEIRS) == before != []
 
 
@@ -94,13 +94,14 @@ def test_a_login_may_be_called_as_our_schema(render: Render, database: str) -> N
     """PostgreSQL then finds `app` first, and Alembic would take it for the one that needs no name."""
     login = owned(database, "app")
     try:
-        assert CLEAN in alembic(render(), login, "upgrade head", "check")
+        assert CLEAN in alembic(render(auth="none"), login, "upgrade head", "check")
     finally:
         execute(database, "DROP OWNED BY app CASCADE; DROP ROLE app")
 
 
 def test_a_model_that_refers_to_a_user_gets_its_key_and_no_more(render: Render, database: str) -> None:
-    project, login = with_profiles(render(database="supabase")), owned(database, f"owner_{uuid.uuid4().hex}")
+    project = with_profiles(render(auth="none", database="supabase"))
+    login = owned(database, f"owner_{uuid.uuid4().hex}")
     before = read_catalog(database, *THEIRS)
     write = "revision --autogenerate --rev-id 0002 --message profiles"
     assert CLEAN in alembic(project, login, "upgrade head", write, "upgrade head", "check")
@@ -121,7 +122,7 @@ def test_a_model_that_refers_to_a_user_gets_its_key_and_no_more(render: Render, 
 
 
 def test_create_schema_leaves_others_alone(render: Render, database: str) -> None:
-    project = with_profiles(render(database="supabase", migrations="none"))
+    project = with_profiles(render(auth="none", database="supabase", migrations="none"))
     login, before = owned(database, f"owner_{uuid.uuid4().hex}"), read_catalog(database, *THEIRS)
     make_schema(project, login)
     assert any("REFERENCES auth.users(id) ON DELETE CASCADE" in line for line in read_catalog(database))
@@ -129,7 +130,7 @@ def test_create_schema_leaves_others_alone(render: Render, database: str) -> Non
 
 
 def test_create_schema_makes_no_users_where_there_are_none(render: Render, server: Server) -> None:
-    project, url = with_profiles(render(database="supabase", migrations="none")), create_database(server)
+    project, url = with_profiles(render(auth="none", database="supabase", migrations="none")), create_database(server)
     execute(url, "CREATE SCHEMA auth")
     command = "from app.database.create_schema import main; main()"
     output = run(project, sys.executable, "-c", command, check=False, DATABASE_URL=url)
@@ -139,7 +140,7 @@ def test_create_schema_makes_no_users_where_there_are_none(render: Render, serve
 
 @pytest.mark.parametrize("migrations", ["autogenerate", "none"])
 def test_a_project_with_such_a_model_passes_its_tests(migrations: str, render: Render, postgres_18: Server) -> None:
-    project = with_profiles(render(database="supabase", migrations=migrations))
+    project = with_profiles(render(auth="none", database="supabase", migrations=migrations))
     if migrations == "autogenerate":
         url = create_database(postgres_18)
         execute(url, "CREATE SCHEMA auth; CREATE TABLE auth.users (id uuid PRIMARY KEY)")

@@ -291,6 +291,45 @@ def test_white_space_and_place_of_flags_do_not_matter(line: str, problem_of: Cal
     assert problem_of([line]) == ""
 
 
+# --- beside the tables of those who sign in ---
+
+
+@pytest.fixture(scope="session")
+def auth_problem_of(jinja: SandboxedEnvironment) -> Callable[[str, str, list[str]], str]:
+    template = jinja.from_string(
+        "{% from 'hooks/access.jinja' import auth_problem %}{{ auth_problem(auth, database, tables) }}"
+    )
+    return lambda auth, database, tables: template.render(auth=auth, database=database, tables=tables).strip()
+
+
+OURS = {
+    "User name:text": "the table `User` would meet the service's own; rename it",
+    "USER name:text": "the table `USER` would meet the service's own; rename it",
+    "Person/users name:text": "the table `Person` would meet the service's own (`users`); rename it",
+    "RefreshToken name:text": "the table `RefreshToken` would meet the service's own; rename it",
+    "Refreshtoken name:text": "the table `Refreshtoken` would meet the service's own; rename it",
+    "Note/refresh_tokens name:text": "the table `Note` would meet the service's own (`refresh_tokens`); rename it",
+    "Refresh token:enum(a,b)": "the table `Refresh` would meet the service's own (`refreshtoken`); rename it",
+    "Refresh tokens:Refresh[]": "the table `Refresh` would meet the service's own (`refresh_tokens`); rename it",
+    "Refresh/refresh tokens_user:Refresh:null": (
+        "the table `Refresh` would meet the service's own (`ix_refresh_tokens_user_id`); rename it"
+    ),
+    "SignInAttempt name:text": "the table `SignInAttempt` would meet the service's own; rename it",
+}
+
+
+@pytest.mark.parametrize("line", OURS)
+def test_names_of_the_service_are_free_only_where_it_does_not_use_them(
+    line: str, auth_problem_of: Callable[[str, str, list[str]], str], problem_of: Callable[[Any], str]
+) -> None:
+    assert problem_of([line]) == ""
+    assert auth_problem_of("password", "postgres", ["Tag name:text", line]).startswith(OURS[line])
+    assert auth_problem_of("none", "postgres", [line]) == ""
+    assert auth_problem_of("supabase", "supabase", [line]) == ""
+    ours_in_hybrid = "user" in line.lower().split(":")[0].split()[0]
+    assert (auth_problem_of("supabase", "hybrid", [line]) != "") == ours_in_hybrid
+
+
 # --- references ---
 
 
@@ -356,8 +395,8 @@ def test_nullable_reference_that_closes_a_cycle_is_deferred(parse: Callable[...,
     }
 
 
-def test_shared_table_may_refer_to_a_table_without_flag(problem_of: Callable[[Any], str]) -> None:
-    assert problem_of(["Note +shared tag:Tag", "Tag name:text", "Own +owned tag:Tag note:Note"]) == ""
+def test_everything_may_refer_to_a_shared_table(problem_of: Callable[[Any], str]) -> None:
+    assert problem_of(["Note +shared tag:Tag tags:Tag[]", "Tag +shared name:text", "Own tag:Tag note:Note"]) == ""
 
 
 # --- size ---
@@ -365,8 +404,8 @@ def test_shared_table_may_refer_to_a_table_without_flag(problem_of: Callable[[An
 
 def test_longest_names(problem_of: Callable[[Any], str]) -> None:
     lines = [
-        f"{'A' * 30}/{'p' * 29} {'f' * 30}:int:unique {'r' * 27}:{'A' * 30}:null",
-        f"Tag/{'t' * 29} {'m' * 22}:{'A' * 30}[]",
+        f"{'A' * 30}/{'p' * 20} {'f' * 30}:int:unique {'r' * 27}:{'A' * 30}:null",
+        f"Tag/{'t' * 29} {'m' * 13}:{'A' * 30}[]",
     ]
     assert problem_of(lines) == ""
 

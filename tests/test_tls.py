@@ -21,7 +21,7 @@ PROOFS = "tests/encrypted"
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    project = with_proofs(render())
+    project = with_proofs(render(auth="none"))
     copytree(ROOT / PROOFS, project / PROOFS)
     return project
 

@@ -8,8 +8,9 @@ import copier
 import pytest
 import yaml
 
-from databases import alembic, create_database
+from databases import alembic, create_database, read_catalog
 from dev.postgres import Server
+from first_revision import prepare
 from projects import commit, files_of, git, run_suite
 
 BEFORE = [
@@ -56,9 +57,12 @@ def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(released: Path, tmp_path: Path) -> Path:
     """A project as rendered from the release, committed."""
-    folder = tmp_path / "library"
-    answers = {"project_name": "Library", "tables": BEFORE}
-    copier.run_copy(str(released), folder, data=answers, defaults=True, quiet=True, vcs_ref="v1.0.0")
+    return made(released, tmp_path / "library", auth="none")
+
+
+def made(released: Path, folder: Path, **answers: Any) -> Path:
+    data = {"project_name": "Library", "tables": BEFORE, **answers}
+    copier.run_copy(str(released), folder, data=data, defaults=True, quiet=True, vcs_ref="v1.0.0")
     commit(folder)
     return folder
 
@@ -84,6 +88,10 @@ def edit(project: Path) -> None:
 
 def contents(project: Path) -> dict[str, str]:
     return {str(path.relative_to(project)): path.read_text() for path in files_of(project)}
+
+
+def without_revisions(project: Path) -> dict[str, str]:
+    return {name: text for name, text in contents(project).items() if "versions" not in name}
 
 
 def assert_merged(project: Path) -> None:
@@ -126,13 +134,9 @@ def test_update_changes_what_a_fresh_copy_would_have(project: Path, released: Pa
     update(project, tables=AFTER)
 
     fresh = tmp_path / "fresh"
-    answers = {"project_name": "Library", "tables": AFTER}
-    copier.run_copy(str(released), fresh, data=answers, defaults=True, quiet=True, vcs_ref="v1.0.0")
-    commit(fresh)
+    made(released, fresh, auth="none", tables=AFTER)
     edit(fresh)
-    assert {name: text for name, text in contents(project).items() if "versions" not in name} == {
-        name: text for name, text in contents(fresh).items() if "versions" not in name
-    }
+    assert without_revisions(project) == without_revisions(fresh)
 
 
 @pytest.mark.parametrize("name", ["squashed.py", "0001_create_tables.py"])
@@ -151,12 +155,44 @@ def test_squashed_revision_stays_as_the_user_left_it(name: str, project: Path) -
 
 
 def test_answers_can_be_changed_there_and_back(project: Path) -> None:
-    before = {name: text for name, text in contents(project).items() if "versions" not in name}
-    there = {"database": "hybrid", "migrations": "none", "pool_tier": "large"}
+    before = without_revisions(project)
+    there = {"database": "hybrid", "auth": "supabase", "migrations": "none", "pool_tier": "large"}
     update(project, **there)
     assert_merged(project)
     assert there.items() <= yaml.safe_load((project / ".copier-answers.yml").read_text()).items()
     commit(project, "Change the answers")
-    update(project, database="postgres", migrations="autogenerate", pool_tier="small")
+    update(project, database="postgres", auth="none", migrations="autogenerate", pool_tier="small")
     assert_merged(project)
-    assert {name: text for name, text in contents(project).items() if "versions" not in name} == before
+    assert without_revisions(project) == before
+
+
+OWN_QUERIES = {"auth": "password", "row_level_security": False}
+PROTECTED = {"auth": "password", "row_level_security": True}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [({"auth": "none"}, OWN_QUERIES), (OWN_QUERIES, PROTECTED)],
+    ids=["people sign in", "row security"],
+)
+def test_access_can_be_decided_later(
+    before: dict[str, Any], after: dict[str, Any], released: Path, tmp_path: Path, postgres_18: Server
+) -> None:
+    """While tables are empty: whose the rows are that somebody has stored, nobody could say but the user."""
+    project, url = made(released, tmp_path / "library", **before), create_database(postgres_18)
+    prepare(project, url)
+    alembic(project, url, "upgrade head")
+
+    update(project, **after)
+
+    assert_merged(project)
+    fresh = made(released, tmp_path / "fresh", **after)
+    assert without_revisions(project) == without_revisions(fresh)
+    prepare(project, url)
+    alembic(project, url, "revision --autogenerate -m 'access'", "upgrade head", "check")
+    run_suite(project, postgres_18.url())
+    twin = create_database(postgres_18)
+    prepare(fresh, twin)
+    alembic(fresh, twin, "upgrade head")
+    assert read_catalog(url) == read_catalog(twin)
+    alembic(project, url, "downgrade 0001", "upgrade head", "check")

@@ -65,8 +65,16 @@ def read(code: int, text: str, environment: dict[str, str]) -> dict[str, Line]:
     return {line["check"]: line for line in reversed(lines)}
 
 
-def prepare(project: Path, url: str) -> None:
-    run(project, sys.executable, "-c", "from dev import schema; schema.prepare()", DATABASE_URL=url)
+def prepare(project: Path, url: str, **environment: str) -> None:
+    run(
+        project,
+        sys.executable,
+        "-c",
+        "from dev import schema; schema.prepare()",
+        check=True,
+        DATABASE_URL=url,
+        **environment,
+    )
 
 
 def at(url: str, **changed: Any) -> str:

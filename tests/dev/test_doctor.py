@@ -33,7 +33,7 @@ from projects import Render, run
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    return render()
+    return render(auth="none")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_two_logins_as_the_readme_has_them_are_green(
     version: str, migrations: str, render: Render, request: pytest.FixtureRequest
 ) -> None:
     server: Server = request.getfixturevalue(version)
-    project, url = render(migrations=migrations), create_database(server)
+    project, url = render(auth="none", migrations=migrations), create_database(server)
     owner, api = create_login(server), create_login(server)
     execute(url, f"ALTER DATABASE {name_of(url)} OWNER TO {owner}")
     owners, applications = (at(url, username=name, password=SECRET) for name in (owner, api))
@@ -74,7 +74,7 @@ def test_two_logins_as_the_readme_has_them_are_green(
 
 def test_every_database_answer_has_it(render: Render, postgres_18: Server) -> None:
     for database in ("supabase", "hybrid"):
-        project, url = render(database=database), create_database(postgres_18)
+        project, url = render(auth="none", database=database), create_database(postgres_18)
         prepare(project, url)
         assert is_green(examine(project, DATABASE_URL=url))
 
@@ -261,7 +261,7 @@ def test_what_the_database_was_given_is_noticed(project: Path, postgres_18: Serv
 def test_what_the_schema_has_not_had_is_red(project: Path, render: Render, postgres_18: Server) -> None:
     for made, command in (
         (project, "uv run alembic upgrade head"),
-        (render(migrations="none"), "uv run create-schema"),
+        (render(auth="none", migrations="none"), "uv run create-schema"),
     ):
         url = create_database(postgres_18)
         line = examine(made, DATABASE_URL=url)["schema"]
@@ -277,7 +277,7 @@ PENDING = "pending: categories, orders, products, order_lines, product_categorie
 
 
 def test_revisions_are_told_in_order_and_an_unknown_one_is_yellow(render: Render, postgres_18: Server) -> None:
-    project, url = render(), create_database(postgres_18)
+    project, url = render(auth="none"), create_database(postgres_18)
     prepare(project, url)
     for before, name in (("0001", "second"), ("second", "third")):
         revision = f"revision, down_revision = '{name}', '{before}'\ndef upgrade() -> None: ...\n"

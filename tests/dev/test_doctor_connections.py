@@ -19,7 +19,7 @@ from projects import DEBIAN, MISSING, Render, run
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    return render()
+    return render(auth="none")
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from processes import TEMPLATE, is_running, wait_for
+from processes import is_running, wait_for
+
+from projects import Render
 
 APP = """
 import os
@@ -130,9 +132,9 @@ class Dev:
 
 
 @pytest.fixture
-def project(place: Path) -> Path:
+def project(render: Render, place: Path) -> Path:
     """A project with the template's `dev` and stubs of what differs from project to project."""
-    shutil.copytree(TEMPLATE / "dev", place / "dev", ignore=shutil.ignore_patterns("*.jinja", "__pycache__"))
+    shutil.copytree(render(auth="none") / "dev", place / "dev")
     (place / "dev" / "schema.py").write_text(SCHEMA)
     (place / "dev" / "factories.py").write_text(SAMPLE_DATA)
     (place / "app").mkdir()
@@ -299,8 +301,8 @@ def test_a_command_runs_on_the_database_whether_it_is_served_or_not(project: Pat
     with dev(project, port) as run:
         run.wait_until_serving()
         assert subprocess.check_output(command, cwd=project, text=True) == "1\n"
-        assert oct((project / ".dev" / "url").stat().st_mode)[-3:] == "600"
-    assert not (project / ".dev" / "url").exists()
+        assert oct((project / ".dev" / "urls").stat().st_mode)[-3:] == "600"
+    assert not (project / ".dev" / "urls").exists()
 
 
 def test_a_command_says_how_it_ended(project: Path) -> None:

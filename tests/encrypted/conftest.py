@@ -7,8 +7,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 
+from app.settings import Settings
 from tests.encrypted.connecting import LOGINS, PASSWORD, Way
 
 

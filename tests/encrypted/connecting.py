@@ -8,13 +8,13 @@ from urllib.parse import quote
 
 import asyncpg
 import sqlalchemy as sa
-from app.settings import Settings
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.database.engine import create_engine, create_migration_engine
 from app.database.errors import DatabaseUnavailableError
+from app.settings import Settings
 
 LOGINS = ("certified", "only_tls", "only_plain")
 PASSWORD = "your_password_here"  # noqa: S105

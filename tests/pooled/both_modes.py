@@ -5,11 +5,12 @@ import asyncio
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 
+from app.api import SessionDep
 from app.database import guards
-from app.database.session import SessionDep, Sessions
+from app.database.session import Sessions
+from app.settings import Settings
 from tests.pooled.fixtures import own_pooler
 from tests.pooled.leftovers import Leftovers, end_server_processes, left_behind
 from tests.proofs.server import until

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from app.settings import Settings
 from httpx import AsyncClient
 
+from app.settings import Settings
 from tests.pooled.fixtures import own_pooler
 from tests.pooled.leftovers import end_server_processes
 from tests.proofs.every_await import test_a_read_is_answered_or_not, test_a_write_is_stored_as_a_whole_or_not_at_all

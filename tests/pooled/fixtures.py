@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from app.settings import Settings
 from pydantic import SecretStr
 
 from app.database.url import Profile
+from app.settings import Settings
 from tests.poolers import Pooler, running_pooler
 
 MODE = Profile(os.environ.get("POOL_MODE", Profile.TRANSACTION))

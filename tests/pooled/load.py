@@ -7,11 +7,11 @@ import uuid
 from contextlib import suppress
 
 import sqlalchemy as sa
-from app.models.category import Category
-from app.settings import Settings
 from sqlalchemy.exc import IntegrityError
 
 from app.database.session import ReadSession, Sessions, WriteSession, in_transaction, open_sessions
+from app.models.category import Category
+from app.settings import Settings
 from tests.pooled.things import Colour, Counter, Thing, values
 
 TASKS, ROUNDS = 20, 3

@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from pydantic import SecretStr
 
 from app.database.url import Profile
+from app.settings import Settings
 from tests.proofs.service import serving
 
 SSL_REQUEST = (80_877_103).to_bytes(4)

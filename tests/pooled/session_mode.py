@@ -1,9 +1,9 @@
 """Session mode: a connection is one of the server's for as long as it is open, and then it is the next client's."""
 
 import sqlalchemy as sa
-from app.settings import Settings
 
 from app.database.url import Profile
+from app.settings import Settings
 from tests.pooled.fixtures import own_pooler
 from tests.pooled.leftovers import SETTINGS, Leftovers, left_behind
 from tests.proofs.service import serving

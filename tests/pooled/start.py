@@ -1,13 +1,13 @@
 """A pooler is known by host and port or by the setting, or else the start says what to set."""
 
 import pytest
-from app.settings import Settings
 from pydantic import SecretStr
 
 from app.database import url
 from app.database.engine import limits_of
 from app.database.start import StartError
 from app.database.url import Profile
+from app.settings import Settings
 from tests.poolers import Pooler, running_pooler
 from tests.proofs.service import serving
 

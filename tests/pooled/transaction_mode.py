@@ -9,9 +9,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 
 from app.database.session import Sessions
+from app.settings import Settings
 from tests.pooled.leftovers import Leftovers, left_behind
 from tests.pooled.load import ROUNDS, TASKS
 from tests.pooled.things import TABLES

@@ -6,12 +6,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from app.settings import Settings
 
 from app.database.budget import read_budget
 from app.database.session import open_sessions
 from app.database.start import StartError
 from app.database.url import Profile
+from app.settings import Settings
 from dev.postgres import THROWAWAY, Server, running_server
 from tests.proofs.server import PASSWORD, at, login, own_folder
 from tests.proofs.service import serving

@@ -9,10 +9,10 @@ import anyio
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 
-from app.database.session import SessionDep
+from app.api import SessionDep
+from app.settings import Settings
 from tests.proofs.server import until
 from tests.proofs.service import assert_problem, running, serving
 

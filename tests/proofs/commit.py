@@ -3,12 +3,13 @@
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.models.category import Category
-from app.settings import Settings
 from fastapi import APIRouter, BackgroundTasks, HTTPException
 from httpx import AsyncClient
 
-from app.database.session import SessionDep, Sessions
+from app.api import SessionDep
+from app.database.session import Sessions
+from app.models.category import Category
+from app.settings import Settings
 from tests.proofs.server import schema
 from tests.proofs.service import assert_problem, serving
 from tests.support import body_for, table_named

@@ -11,11 +11,11 @@ from urllib.parse import quote, unquote
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from pydantic import SecretStr
 
 from app.database.engine import create_engine, create_migration_engine
 from app.database.errors import DatabaseUnavailableError
+from app.settings import Settings
 from tests.proofs.network import Network
 from tests.proofs.server import PASSWORD, closed_port, login
 from tests.proofs.start import run

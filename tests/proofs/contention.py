@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 from sqlalchemy.exc import DBAPIError
 
-from app.database.session import SessionDep, WriteSession, in_transaction
+from app.api import SessionDep
+from app.database.session import WriteSession, in_transaction
+from app.settings import Settings
 from tests.proofs.server import SOON, schema
 from tests.proofs.service import assert_problem, serving
 

@@ -6,11 +6,12 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 from httpx import AsyncClient
 
-from app.database.session import SessionDep, Sessions
+from app.api import SessionDep
+from app.database.session import Sessions
+from app.settings import Settings
 from tests.proofs.server import schema
 from tests.proofs.service import SECRET, assert_problem, running, serving
 from tests.support import body_for, table_named

@@ -5,13 +5,14 @@ import asyncio
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
-from dev.factories import key_of
 from fastapi import APIRouter
 from httpx import AsyncClient
 
-from app.database.session import ReadSessionDep, Sessions
+from app.api import ReadSessionDep
+from app.database.session import Sessions
 from app.database.url import Profile
+from app.settings import Settings
+from dev.factories import key_of
 from tests.proofs.server import COUNT_OURS, until
 from tests.proofs.service import Service, serving
 from tests.proofs.stepping import Cancel, by_anyio, by_asyncio, each_await

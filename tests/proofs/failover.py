@@ -11,11 +11,11 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 from pydantic import SecretStr
 
-from app.database.session import ReadSessionDep, SessionDep
+from app.api import ReadSessionDep, SessionDep
+from app.settings import Settings
 from dev.account import choose_account, give, reachable_binaries
 from dev.binaries import find_binaries
 from dev.postgres import THROWAWAY, Server, running_server

@@ -4,10 +4,10 @@ import re
 
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 
-from app.database.session import SessionDep
+from app.api import SessionDep
+from app.settings import Settings
 from tests.proofs.service import SECRET, serving
 
 HOSTILE = ["x" * 65, "two words", "<script>", "a\tb", "é", "", "{0}", "%s"]

@@ -6,11 +6,11 @@ from contextlib import nullcontext
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 
+from app.api import SessionDep
 from app.database import guards
-from app.database.session import SessionDep
+from app.settings import Settings
 from tests.proofs.network import network
 from tests.proofs.server import OURS, SOON, until
 from tests.proofs.service import Service, assert_problem, serving

@@ -7,9 +7,9 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 
 import pytest
-from app.settings import Settings
 from httpx import AsyncClient
 
+from app.settings import Settings
 from tests.proofs.service import assert_problem, running, serving
 
 PROJECT = Path(__file__).parents[2]

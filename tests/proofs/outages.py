@@ -7,9 +7,9 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from app.settings import Settings
 from pydantic import SecretStr
 
+from app.settings import Settings
 from dev.postgres import THROWAWAY, running_server
 from tests.proofs.server import PASSWORD, at, login, own_folder
 from tests.proofs.service import assert_problem, assert_unavailable, serving

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 from sqlalchemy.exc import DBAPIError
 
-from app.database.session import SessionDep
+from app.api import SessionDep
+from app.settings import Settings
 from tests.proofs.server import PASSWORD, at, login, schema
 from tests.proofs.service import assert_problem, running, serving
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from app.main import create_app
-from app.settings import Settings
 from fastapi import APIRouter, FastAPI
 from httpx import AsyncClient, Response
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.database.session import ReadSessionDep, SessionDep, Sessions
+from app.api import ReadSessionDep, SessionDep
+from app.database.session import Sessions
+from app.main import create_app
+from app.settings import Settings
 from tests.proofs.server import LONGEST
 from tests.support import started
 

@@ -8,13 +8,14 @@ from typing import Annotated, Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter, BackgroundTasks, Depends, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy.exc import InvalidRequestError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database.session import ReadSessionDep, SessionDep, Sessions, open_transaction
+from app.api import ReadSessionDep, SessionDep
+from app.database.session import Sessions, open_transaction
+from app.settings import Settings
 from tests.proofs.server import schema
 from tests.proofs.service import assert_problem, running, serving
 

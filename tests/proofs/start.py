@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import asyncpg
-from app.settings import Settings
 
+from app.settings import Settings
 from tests.proofs.server import PASSWORD, SOON, at, login, until
 from tests.proofs.service import serving
 

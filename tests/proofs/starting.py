@@ -6,10 +6,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from app.main import create_app
-from app.settings import Settings
 
 from app.database.start import StartError
+from app.main import create_app
+from app.settings import Settings
 from tests.proofs.network import network
 from tests.proofs.server import PASSWORD, SOON, at, closed_port, login
 from tests.proofs.service import root_logger_kept, serving

@@ -5,10 +5,10 @@ from itertools import count
 
 import asyncpg
 import pytest
-from app.settings import Settings
 from httpx import AsyncClient
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from app.settings import Settings
 from tests.proofs.server import COUNT_OURS, LONGEST, until
 from tests.proofs.service import Service, serving
 

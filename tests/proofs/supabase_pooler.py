@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from app.settings import Settings
 from pydantic import SecretStr
 
 from app.database.engine import create_engine
 from app.database.errors import DatabaseUnavailableError
+from app.settings import Settings
 
 FULL = "(EMAXCONNSESSION) max clients reached in session mode - max clients are limited to pool_size: 15"
 ASKS_FOR_TLS = 80877103

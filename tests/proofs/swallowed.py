@@ -7,16 +7,17 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.models.category import Category
-from app.settings import Settings
 from fastapi import APIRouter
 from httpx import AsyncClient
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from app.api import ReadSessionDep, SessionDep
 from app.database.base import uuid7
 from app.database.guards import SwallowedDatabaseError
-from app.database.session import ReadSessionDep, SessionDep, Sessions, WriteSession, in_transaction
+from app.database.session import Sessions, WriteSession, in_transaction
+from app.models.category import Category
+from app.settings import Settings
 from tests.proofs.service import assert_problem, serving
 
 Work = Callable[[WriteSession], Awaitable[None]]

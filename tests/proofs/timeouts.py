@@ -6,10 +6,10 @@ from contextlib import AsyncExitStack
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from app.settings import Settings
 from fastapi import APIRouter
 
-from app.database.session import SessionDep
+from app.api import SessionDep
+from app.settings import Settings
 from tests.proofs.network import network
 from tests.proofs.server import SOON, schema, until
 from tests.proofs.service import assert_problem, running, serving

@@ -9,7 +9,6 @@ from typing import Any
 import asyncpg
 import pytest
 import trustme
-from app.settings import Settings, get_settings
 from cryptography.hazmat.primitives import serialization as keys
 from pydantic import ValidationError
 
@@ -17,6 +16,7 @@ from app.database.connection import opener_of
 from app.database.errors import DatabaseUnavailableError
 from app.database.tls import tls_of
 from app.database.url import DatabaseUrl, parse_url
+from app.settings import Settings, get_settings
 from tests.proofs.url_rows import READ, REFUSED
 
 SECRET = "hunter2"  # noqa: S105

@@ -4,12 +4,13 @@ import uuid
 
 import asyncpg
 import pytest
-from app.models.category import Category
-from app.settings import Settings
 from fastapi import APIRouter
 from httpx import AsyncClient
 
-from app.database.session import SessionDep, Sessions
+from app.api import SessionDep
+from app.database.session import Sessions
+from app.models.category import Category
+from app.settings import Settings
 from dev.factories import key_of
 from tests.proofs.service import assert_problem, serving
 from tests.support import body_for, stored, table_named

@@ -1,0 +1,1 @@
+"""What Row Level Security holds against, and what not: these files are copied into a rendered project and run there."""

@@ -1,0 +1,1 @@
+"""Proofs of signing in with a password, run inside a rendered project."""

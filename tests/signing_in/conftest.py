@@ -1,0 +1,18 @@
+"""Passwords whose hashes take no time, unless a proof is about them."""
+
+import pytest
+from argon2 import PasswordHasher
+
+from app.auth import passwords
+
+HASHER = passwords.HASHER
+
+
+@pytest.fixture(autouse=True)
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+
+
+@pytest.fixture
+def real(monkeypatch: pytest.MonkeyPatch, cheap: None) -> None:
+    monkeypatch.setattr(passwords, "HASHER", HASHER)

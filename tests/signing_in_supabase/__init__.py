@@ -1,0 +1,1 @@
+"""Proofs of Supabase Auth, run inside a rendered project."""
