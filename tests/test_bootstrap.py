@@ -214,6 +214,9 @@ def test_a_new_password_replaces_the_old_one_and_no_log_has_either(project: Path
     assert log.count("ALTER ROLE shop_api PASSWORD 'SCRAM-SHA-256$") == 2
     assert PASSWORD not in log
     assert OTHER not in log
+    if not server.version.startswith("15."):  # there, CREATEROLE is enough
+        stranger = create_owner(server, "CREATEROLE", "stranger")
+        assert refused(project, **urls(stranger)).startswith(f"{MAY_NOT} ALTER ROLE shop_api: as a superuser, run ")
 
 
 def test_runs_at_once_in_several_databases_all_succeed(project: Path, server: Server) -> None:

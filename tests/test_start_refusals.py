@@ -212,10 +212,22 @@ HOLES = {
         "REVOKE",
     ),
     "definer": Hole(
-        "CREATE FUNCTION app.count_all() RETURNS bigint LANGUAGE sql SECURITY DEFINER AS 'SELECT 1::bigint'",
+        "CREATE FUNCTION app.count_all() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1'",
         "DROP FUNCTION app.count_all",
         "SECURITY INVOKER for app.count_all()",
         "ALTER FUNCTION",
+    ),
+    "definer that searches": Hole(
+        "CREATE FUNCTION private.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        "DROP FUNCTION private.f",
+        "SET search_path = '' for private.f()",
+        "SET search_path",
+    ),
+    "sequence": Hole(
+        "CREATE SEQUENCE app.numbers; GRANT USAGE ON SEQUENCE app.numbers TO authenticated",
+        "DROP SEQUENCE app.numbers",
+        "REVOKE ALL ON SEQUENCE app.numbers",
+        "REVOKE",
     ),
 }
 FINE = {
@@ -238,9 +250,10 @@ FINE = {
         "DROP MATERIALIZED VIEW app.copies",
     ),
     "a function of private": (
-        "CREATE FUNCTION private.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
+        "CREATE FUNCTION private.f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1'",
         "DROP FUNCTION private.f",
     ),
+    "a sequence of nobody's": ("CREATE SEQUENCE app.numbers", "DROP SEQUENCE app.numbers"),
 }
 
 

@@ -25,6 +25,8 @@ SENTENCES = OF_LOGIN | {
     "unlimited": "No policy limits what was granted: REVOKE {places}, or create the policy that is missing.",
     "view": "A view shows what its owner sees: run ALTER VIEW … SET (security_invoker = true) for {places}.",
     "definer": "A function does what its owner may: run ALTER FUNCTION … SECURITY INVOKER for {places}.",
+    "searching": "A function with its owner's rights runs what callers put first: SET search_path = '' for {places}.",
+    "sequence": "A sequence counts everybody's rows: REVOKE ALL ON SEQUENCE {places} (identity columns need no grant).",
 }
 
 # Only catalogs that everybody may read. Children of a partitioned table, and what was one, are nobody's to reach:
@@ -80,6 +82,11 @@ HOLES = sa.text("""
         UNION SELECT 'definer', functions.oid::regprocedure::text FROM functions, pg_roles
         WHERE prosecdef AND nspname = 'app' AND rolname IN ('anon', 'authenticated')
             AND has_function_privilege(pg_roles.oid, functions.oid, 'EXECUTE')
+        UNION SELECT 'searching', oid::regprocedure::text FROM functions
+        WHERE prosecdef AND coalesce(proconfig::text, '') NOT LIKE '%search_path=%'
+        UNION SELECT 'sequence', format('app.%I', relname) FROM pg_class, pg_roles
+        WHERE relnamespace = to_regnamespace('app') AND relkind = 'S' AND rolname IN ('anon', 'authenticated')
+            AND has_sequence_privilege(pg_roles.oid, pg_class.oid, 'USAGE, SELECT, UPDATE')
     )
     SELECT kind, string_agg(place, ', ' ORDER BY place) AS places FROM holes GROUP BY kind
 """)
