@@ -165,6 +165,13 @@ def test_who_does_not_own_the_database_is_told_each_statement_that_its_owner_has
     stranger = at(url, "stranger", "hush")
     for statement, remedy in {
         "CREATE SCHEMA app": f"GRANT CREATE ON DATABASE {name} TO stranger",
+        f"GRANT CONNECT ON DATABASE {name} TO shop_api": (
+            f"CREATE ROLE shop_api LOGIN NOINHERIT; GRANT CONNECT ON DATABASE {name} TO shop_api;"
+            "GRANT shop_api TO stranger WITH ADMIN OPTION"
+        ),
+        f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC": (
+            f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC; GRANT CONNECT ON DATABASE {name} TO stranger"
+        ),
         f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC": f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC",
         "REVOKE ALL ON SCHEMA public FROM PUBLIC": "REVOKE ALL ON SCHEMA public FROM PUBLIC",
     }.items():

@@ -217,6 +217,40 @@ HOLES = {
         "SECURITY INVOKER for app.count_all()",
         "ALTER FUNCTION",
     ),
+    "a policy for every command": Hole(
+        (
+            f"CREATE TABLE app.notes (n int); ALTER TABLE app.notes {SECURE};"
+            "CREATE POLICY whole ON app.notes FOR ALL TO authenticated USING (true) WITH CHECK (true);"
+            "GRANT TRIGGER ON app.notes TO authenticated"
+        ),
+        "DROP TABLE app.notes",
+        "REVOKE TRIGGER ON app.notes FROM authenticated",
+        "REVOKE",
+    ),
+    "another function": Hole(
+        (
+            "ALTER FUNCTION private.has_scope RENAME TO real_one;"
+            "CREATE FUNCTION private.has_scope(wanted text) RETURNS boolean LANGUAGE sql AS 'SELECT true'"
+        ),
+        "DROP FUNCTION private.has_scope; ALTER FUNCTION private.real_one RENAME TO has_scope",
+        "The database has no private.has_scope",
+        BOOTSTRAP,
+    ),
+    "owns the database": Hole(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I OWNER TO shop_api', current_database()); END $$",
+        (
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %1$I OWNER TO postgres;"
+            " GRANT CONNECT ON DATABASE %1$I TO shop_api', current_database()); END $$"
+        ),
+        "owner of database",
+        CONNECT,
+    ),
+    "reads everything": Hole(
+        "GRANT pg_read_all_data TO authenticated",
+        "REVOKE pg_read_all_data FROM authenticated",
+        "as it can become pg_read_all_data",
+        "REVOKE that",
+    ),
     "definer that searches": Hole(
         "CREATE FUNCTION private.f() RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1'",
         "DROP FUNCTION private.f",

@@ -64,8 +64,8 @@ def public_key(pem: str) -> VerifyingKey:
 def shared_secret(text: str) -> SigningKey:
     """Return what signs and verifies with a secret. Raises ValueError."""
     secret = text.encode()
-    if len(secret) < SECRET_BYTES:
-        raise ValueError(f"shorter than {SECRET_BYTES} bytes; `openssl rand -base64 48` makes one")
+    if len(secret) < SECRET_BYTES or "your_" in text:
+        raise ValueError(f"shorter than {SECRET_BYTES} bytes, or an example; `openssl rand -base64 48` makes one")
     return SigningKey("secret", "HS256", secret, secret)
 
 

@@ -155,6 +155,15 @@ async def test_autocommit_is_refused_wherever_it_is_asked_for(sessions: Sessions
             await session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
 
 
+async def test_two_phases_are_refused(settings: Settings) -> None:
+    async with one_connection(settings) as opened, opened.of(ADA).engine.connect() as connection:
+        await connection.execute(IDS)
+        await connection.rollback()
+        await connection.execution_options(identity=BOB)
+        with pytest.raises(MissingIdentityError):
+            await connection.run_sync(lambda sync: sync.begin_twophase())
+
+
 async def test_who_goes_on_without_an_identity_gets_no_further(sessions: Sessions, settings: Settings) -> None:
     _, bobs = await orders(sessions)
     async with one_connection(settings) as opened:

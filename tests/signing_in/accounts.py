@@ -79,6 +79,23 @@ async def test_a_password_is_the_same_however_its_letters_are_composed(client: A
     assert (await sign_in(client, password=decomposed)).status_code == 200
 
 
+async def test_what_is_longer_than_any_is_not_normalised(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks that combine with a letter are sorted: a body full of them would keep a worker busy for minutes."""
+    seen: list[int] = []
+
+    def normalize(_form: str, text: str) -> str:
+        seen.append(len(text))
+        return text
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    marks = "a" + "\u0315" * 60_000 + "\u0300" * 60_000
+    for form in ({"username": "ada@example.com", "password": marks}, {"username": marks, "password": "x"}):
+        assert (await client.post("/auth/token", data=form)).status_code == 401
+    body = {"email": f"{marks}@example.com", "password": "long enough for anybody"}
+    assert (await client.post("/auth/register", json=body)).status_code == 422
+    assert all(length <= passwords.MOST_BYTES for length in seen)
+
+
 async def test_no_two_register_with_one_address_at_once(client: AsyncClient) -> None:
     spelled = [EVE, "EVE@example.com", "Eve@Example.Com", "eve@EXAMPLE.COM"]
     answers = await asyncio.gather(*(register(client, email) for email in spelled))

@@ -108,6 +108,13 @@ async def test_an_empty_list_is_an_answer(server: KeyServer, store: KeyStore, ca
     assert "lists no keys" in caplog.text
 
 
+async def test_a_list_that_has_become_empty_is_a_mistake(server: KeyServer, store: KeyStore, clock: Clock) -> None:
+    assert await store.find(KID)
+    server.answer = keys()
+    clock.now += LATE + 1
+    assert await store.find(KID)
+
+
 async def test_keys_that_cannot_be_used_stand_beside_one_that_can(server: KeyServer, store: KeyStore) -> None:
     big = rsa.generate_private_key(65537, 2048).public_key()
     server.answer = keys({"kty": "OKP"}, {**RSAAlgorithm.to_jwk(big, as_dict=True), "kid": "big"}, KEY)

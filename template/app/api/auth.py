@@ -5,23 +5,25 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Request, Response, status
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from app.auth import IdentityDep, unauthorized
 from app.auth.accounts import Email, sign_in_sessions, user_by_id
 from app.auth.attempts import TooManyAttemptsError, network_of
+from app.auth.passwords import MOST_BYTES
 from app.auth.sign_in import SignIn, TokenPair
 from app.database.session import ReadSession
 from app.models.user import User
 from app.schemas import Input, Output
 
 router = APIRouter(prefix="/auth", tags=["auth"])
-PASSWORD_BYTES = 1024
+LEAST_CHARACTERS = 12
 
 
-def _limit_bytes(password: SecretStr) -> SecretStr:
-    if len(password.get_secret_value().encode()) > PASSWORD_BYTES:
-        raise ValueError(f"longer than {PASSWORD_BYTES} bytes")
+def _check_length(password: SecretStr) -> SecretStr:
+    text = password.get_secret_value()
+    if len(text) < LEAST_CHARACTERS or len(text.encode()) > MOST_BYTES:
+        raise ValueError(f"has at least {LEAST_CHARACTERS} characters, and at most {MOST_BYTES} bytes")
     return password
 
 
@@ -29,9 +31,8 @@ class Registration(Input):
     """Somebody new."""
 
     email: Email
-
-    password: Annotated[SecretStr, Field(min_length=12), AfterValidator(_limit_bytes)]
-    """At least 12 characters; a sentence is easier to remember than signs."""
+    password: Annotated[SecretStr, AfterValidator(_check_length)]
+    """A sentence is easier to remember than signs."""
 
 
 class UserRead(Output):

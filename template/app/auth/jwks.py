@@ -78,9 +78,10 @@ class KeyStore:
         begun = self.clock()
         try:
             async with asyncio.timeout(TIMEOUT):
-                self._keys = keys_in(await self._read())
+                # A list that has become empty is a mistake over there, and no reason to let nobody in.
+                self._keys = keys_in(await self._read(), may_be_empty=not self._keys)
             self._fetched = begun
-        except (OSError, httpx.HTTPError, ValueError) as error:
+        except (OSError, httpx.HTTPError, httpx.StreamError, ValueError) as error:
             logger.warning("no keys from %s: %s", self.url, str(error) or type(error).__name__)
         finally:
             self._tried = self.clock()
@@ -97,14 +98,14 @@ class KeyStore:
         return body
 
 
-def keys_in(body: bytes) -> Keys:
+def keys_in(body: bytes, *, may_be_empty: bool = True) -> Keys:
     """Return the keys of a JSON Web Key Set that verify signatures. Raises ValueError where it is none."""
     try:
         listed = list(json.loads(body)["keys"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError("the answer is no key set") from error
     keys = {key.key_id: key for key in map(_key, listed) if key and key.key_id}
-    if listed and not keys:
+    if not keys and (listed or not may_be_empty):
         raise ValueError("none of the keys can be used")
     if not keys:
         logger.warning("the project lists no keys: does it still sign with the legacy secret?")

@@ -10,19 +10,21 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 HASHER = PasswordHasher()
+MOST_BYTES = 1024
+"""Of a password, as it is sent."""
 AT_ONCE = CapacityLimiter(4)
 """Hashes at the same time; the others wait."""
 
 
 async def hash_password(password: str) -> str:
     """Return what is stored of a password."""
-    return await anyio.to_thread.run_sync(HASHER.hash, _normal(password), limiter=AT_ONCE)
+    return await anyio.to_thread.run_sync(_hash, password, limiter=AT_ONCE)
 
 
 async def matches(password_hash: str | None, password: str) -> bool:
     """Whether this is the password; where nobody has one, it takes as long to say no."""
     known = password_hash or _nobody()
-    return await anyio.to_thread.run_sync(_verify, known, _normal(password), limiter=AT_ONCE)
+    return await anyio.to_thread.run_sync(_verify, known, password, limiter=AT_ONCE)
 
 
 def is_outdated(password_hash: str) -> bool:
@@ -30,16 +32,21 @@ def is_outdated(password_hash: str) -> bool:
     return HASHER.check_needs_rehash(password_hash)
 
 
+def _hash(password: str) -> str:
+    return HASHER.hash(_normal(password))
+
+
 def _verify(password_hash: str, password: str) -> bool:
     try:
-        return HASHER.verify(password_hash, password)
+        return HASHER.verify(password_hash, _normal(password))
     except (InvalidHashError, VerificationError):
         return False
 
 
 def _normal(password: str) -> str:
-    # Keyboards compose letters differently, but it is the same password.
-    return unicodedata.normalize("NFKC", password)
+    # Keyboards compose letters differently, but it is the same password. What is longer than any is nobody's: to
+    # normalise it could take time by the square of its length.
+    return unicodedata.normalize("NFKC", password) if len(password) <= MOST_BYTES else ""
 
 
 def _nobody() -> str:

@@ -21,6 +21,10 @@ def bind_identity(engine: AsyncEngine) -> None:
     def forget(connection: Any, *_rest: object) -> None:
         connection.driver_connection.identity = None  # the last one's
 
+    @event.listens_for(sync, "begin_twophase")
+    def refuse(_connection: sa.Connection, _xid: object) -> None:
+        raise MissingIdentityError  # it would begin as whoever was the last one
+
     @event.listens_for(sync, "begin")
     def bind(connection: sa.Connection) -> None:
         identity = connection.get_execution_options().get("identity")

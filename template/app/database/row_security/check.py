@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.row_security.statements import LOGIN, ROLES
+from app.database.row_security.statements import BODIES, LOGIN, ROLES
 
 BOOTSTRAP = "run `uv run --no-dev bootstrap`"
 CONNECT = f"let DATABASE_URL be {LOGIN}, the login that `uv run --no-dev bootstrap` makes"
@@ -34,6 +34,7 @@ SENTENCES = OF_LOGIN | {
 HOLES = sa.text("""
     WITH version AS (SELECT current_setting('server_version_num')::int AS number),
     login AS (SELECT * FROM pg_roles WHERE rolname = current_user),
+    commands (command, letter) AS (VALUES ('SELECT', 'r'), ('INSERT', 'a'), ('UPDATE', 'w'), ('DELETE', 'd')),
     schemas AS (SELECT * FROM pg_namespace WHERE nspname IN ('app', 'private')),
     functions AS (SELECT pg_proc.*, nspname FROM pg_proc JOIN schemas ON schemas.oid = pronamespace),
     relations AS (
@@ -54,8 +55,11 @@ HOLES = sa.text("""
         UNION SELECT 'becoming', other.rolname FROM login, pg_roles AS other
         WHERE other.oid <> login.oid AND NOT login.rolsuper AND pg_has_role(other.oid, 'MEMBER')
             AND (other.rolsuper OR other.rolbypassrls OR other.rolcreaterole OR other.rolreplication
-                OR other.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files'))
+                OR other.rolname IN ('pg_execute_server_program', 'pg_read_server_files', 'pg_write_server_files',
+                    'pg_read_all_data', 'pg_write_all_data'))
         UNION SELECT 'owning', name FROM relations WHERE pg_has_role(relowner, 'MEMBER')
+        UNION SELECT 'owning', 'database ' || datname FROM pg_database
+        WHERE datname = current_database() AND pg_has_role(datdba, 'MEMBER')
         UNION SELECT 'owning', 'schema ' || nspname FROM schemas WHERE pg_has_role(nspowner, 'MEMBER')
         UNION SELECT 'owning', oid::regprocedure::text FROM functions WHERE pg_has_role(proowner, 'MEMBER')
         UNION SELECT 'reaching', name FROM relations JOIN granted USING (oid)
@@ -64,7 +68,8 @@ HOLES = sa.text("""
         WHERE number < 150014 OR number / 10000 = 16 AND number < 160010 OR number / 10000 = 17 AND number < 170006
         UNION SELECT 'missing', wanted
         FROM unnest(CAST(:roles AS text[]) || '{private.current_user_id,private.has_scope}'::text[]) AS wanted
-        WHERE wanted NOT IN (SELECT rolname FROM pg_roles UNION SELECT nspname || '.' || proname FROM functions)
+        WHERE wanted NOT IN (SELECT rolname FROM pg_roles UNION SELECT nspname || '.' || proname FROM functions
+            WHERE prosrc = ANY(:bodies) AND provolatile = 's' AND NOT prosecdef)
         UNION SELECT 'barred', rolname FROM version, pg_roles
         WHERE rolname = ANY(:roles) AND NOT pg_has_role(oid, CASE WHEN number < 160000 THEN 'MEMBER' ELSE 'SET' END)
         UNION SELECT 'open', name FROM relations WHERE is_table AND NOT relrowsecurity
@@ -74,8 +79,8 @@ HOLES = sa.text("""
         WHERE polpermissive AND 0 = ANY(polroles)
         UNION SELECT 'unlimited', format('%s ON %s FROM %s', verb, name, whose)
         FROM held WHERE relkind IN ('m', 'f') OR is_table AND relrowsecurity AND NOT EXISTS (
-            SELECT FROM pg_policy WHERE polrelid = held.oid AND polpermissive
-                AND polcmd::text IN ('*', '{"SELECT": "r", "INSERT": "a", "UPDATE": "w", "DELETE": "d"}'::json ->> verb)
+            SELECT FROM pg_policy JOIN commands ON polcmd IN ('*', letter) WHERE polrelid = held.oid AND polpermissive
+                AND command = verb
                 AND EXISTS (SELECT FROM unnest(polroles) AS role WHERE role = 0 OR pg_has_role(holder, role, 'USAGE')))
         UNION SELECT 'view', name FROM held WHERE relkind = 'v' AND NOT EXISTS (
             SELECT FROM pg_options_to_table(reloptions) WHERE option_name = 'security_invoker' AND option_value::bool)
@@ -94,6 +99,6 @@ HOLES = sa.text("""
 
 async def find_holes(connection: AsyncConnection, *, bypassing: bool = False) -> list[str]:
     """Return a sentence for each way round the policies; `bypassing` leaves out what the login itself can do."""
-    rows = (await connection.execute(HOLES, {"roles": ROLES})).all()
+    rows = (await connection.execute(HOLES, {"roles": ROLES, "bodies": [*BODIES.values()]})).all()
     found = {row.kind: row.places for row in rows if not (bypassing and row.kind in OF_LOGIN)}
     return [sentence.format(places=found[kind]) for kind, sentence in SENTENCES.items() if kind in found]

@@ -65,10 +65,15 @@ def grants_of(policies: Iterable[Policy]) -> dict[str, str]:
 
 
 def policies_of(table: sa.Table) -> tuple[Policy, ...]:
-    """Return the policies that are declared beside a table: `__policies__` of its class, or `policies` in its info."""
+    """Return the policies that are declared beside a table: `__policies__` of its class, or `policies` in its info.
+
+    Raises LookupError where none are: nobody could use the table. An empty tuple says that this is meant.
+    """
     classes = (mapper.class_ for mapper in Base.registry.mappers if mapper.local_table is table)
-    declared = next((cls.__policies__ for cls in classes if hasattr(cls, "__policies__")), ())
-    return tuple(table.info.get("policies", declared))
+    declared = next((cls.__policies__ for cls in classes if hasattr(cls, "__policies__")), None)
+    if (policies := table.info.get("policies", declared)) is None:
+        raise LookupError(f"Say who may use {table}: let its model be Owned or Shared, or give it __policies__.")
+    return tuple(policies)
 
 
 def secure(table: str, policies: Iterable[Policy]) -> Iterator[str]:

@@ -23,6 +23,9 @@ THERE = """
     UNION SELECT 'schema ' || nspname FROM pg_namespace WHERE nspname IN ('app', 'private')
     UNION SELECT 'function private.' || proname FROM pg_proc
     WHERE pronamespace = to_regnamespace('private') AND prosrc = ANY(:bodies) AND provolatile = 's' AND NOT prosecdef
+    UNION SELECT 'connections of ' || rolname FROM pg_database, aclexplode(datacl), pg_roles
+    WHERE datname = current_database() AND grantee = pg_roles.oid AND privilege_type = 'CONNECT' AND rolname = :login
+    UNION SELECT 'no connections of PUBLIC' WHERE NOT has_database_privilege('public', current_database(), 'CONNECT')
     UNION SELECT 'no temporary tables of PUBLIC' WHERE NOT has_database_privilege('public', current_database(), 'TEMP')
     UNION SELECT 'schema public closed to PUBLIC'
     WHERE has_schema_privilege('public', to_regnamespace('public')::oid, 'USAGE, CREATE') IS NOT TRUE
@@ -46,6 +49,8 @@ def statements(login: str, database: str, way: str, *, on_supabase: bool) -> Ite
         yield "", f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC"
         yield "", f"GRANT EXECUTE ON FUNCTION {function} TO {roles}"
     if not on_supabase:  # whose database and schema public are not ours
-        yield "", f"GRANT CONNECT ON DATABASE {database} TO {login}"
+        # The roles are the server's: the login of another service could take them on here.
+        yield f"connections of {login}", f"GRANT CONNECT ON DATABASE {database} TO {login}"
+        yield "no connections of PUBLIC", f"REVOKE CONNECT ON DATABASE {database} FROM PUBLIC"
         yield "no temporary tables of PUBLIC", f"REVOKE TEMPORARY ON DATABASE {database} FROM PUBLIC"
         yield "schema public closed to PUBLIC", "REVOKE ALL ON SCHEMA public FROM PUBLIC"
