@@ -47,7 +47,7 @@ MUTANTS = [
         OWN_TOKENS,
     ),
     # --- Keys ---
-    Mutant("takes a short secret", KEYS, "if len(secret) < SECRET_BYTES:", "if not secret:", STARTING),
+    Mutant("takes a short secret", KEYS, "len(secret) < SECRET_BYTES or ", "", STARTING),
     Mutant("takes any curve", KEYS, "if key.curve.name != SECP256R1.name:", "if False:", STARTING),
     # --- Passwords ---
     Mutant(
