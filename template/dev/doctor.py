@@ -57,7 +57,7 @@ def _examine_settings() -> list[Line]:
         missing = "DATABASE_URL: Field required" in str(error)
         advice = "`uv run dev doctor` examines the development database." if missing else "Correct what it names."
         return [Line("settings", FAIL, str(error), advice)]
-    return [*checks.check_settings(settings), *asyncio.run(_examine(settings))]
+    return [*checks.check_settings(settings), *checks.check_tokens(settings), *asyncio.run(_examine(settings))]
 
 
 async def _examine(settings: Settings) -> list[Line]:

@@ -28,7 +28,8 @@ def project(render: Render) -> Path:
 
 
 def urls_of(owner: str) -> dict[str, str]:
-    return {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": at(owner, username="shop_api", password=SECRET)}
+    login = at(owner, username="shop_api", password=SECRET)
+    return {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": login, "TOKEN_SECRET": "of these tests, " * 3}
 
 
 # --- doctor ---
@@ -48,6 +49,9 @@ def test_bootstrap_and_migration_make_a_database_with_which_all_is_well(
     assert {line["status"] for line in lines.values()} == {"ok"}, lines
     assert lines["login"]["found"] == "shop_api has no rights of its own"
     assert lines["row security"]["found"] == "holds for everything in app"
+    assert lines["tokens"]["found"] == "signed by HS256"
+    unsigned = examine(project, **urls | {"TOKEN_SECRET": "", "ENVIRONMENT": "production"})["tokens"]
+    assert (unsigned["status"], unsigned["found"]) == ("fail", "nothing can sign them")
 
     execute(made, "ALTER TABLE app.orders DISABLE ROW LEVEL SECURITY; GRANT SELECT ON app.orders TO shop_api")
     lines = examine(project, **urls)
