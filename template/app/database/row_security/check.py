@@ -29,7 +29,7 @@ SENTENCES = OF_LOGIN | {
     "sequence": "A sequence counts everybody's rows: REVOKE ALL ON SEQUENCE {places} (identity columns need no grant).",
 }
 
-# Only catalogs that everybody may read. Children of a partitioned table, and what was one, are nobody's to reach:
+# Only catalogs that everybody may read. Parts of a table, and what was one, are nobody's to reach:
 # a policy that is FORCEd would add nothing there.
 HOLES = sa.text("""
     WITH version AS (SELECT current_setting('server_version_num')::int AS number),
