@@ -1,10 +1,8 @@
 """Signing in with a password: its proofs hold, with Row Level Security and without, and mistakes are noticed."""
 
-import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree, rmtree
+from shutil import copytree
 
 import pytest
 
@@ -12,10 +10,8 @@ from dev.postgres import Server
 from mutants import Mutant
 from projects import ROOT, Render, run, run_suite
 from sign_in_mutants import MUTANTS
-
-ALL = "--override-ini=python_files=*.py"
-PYTEST = (sys.executable, "-m", "pytest", "--quiet", "--no-header", "-p", "pytest_asyncio.plugin", ALL)
-QUICK = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONDONTWRITEBYTECODE": ""}
+from test_mutants import PYTEST, QUICK, noticed_by
+from test_proofs import ALL_PROOFS
 
 
 def with_proofs(project: Path) -> Path:
@@ -35,7 +31,7 @@ def test_proofs_hold(
     project = with_proofs(render(row_level_security=row_level_security))
     if not row_level_security:
         (project / "tests/signing_in/with_row_security.py").unlink()
-    closing = run_suite(project, server.url(), ALL, "tests/signing_in", "tests/auth")
+    closing = run_suite(project, server.url(), ALL_PROOFS[0], "tests/signing_in", "tests/auth")
     progress(f"signing in on {version}, {'with' if row_level_security else 'without'} policies, {closing}")
 
 
@@ -50,11 +46,4 @@ def project(render: Render) -> Path:
 def test_mistake_is_noticed(
     mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
 ) -> None:
-    copy = copytree(project, tmp_path / "copy")
-    mutant.apply(copy)
-    arguments = ("--exitfirst", "--tb=no", mutant.noticed_by)
-    output = run(copy, *PYTEST, *arguments, check=False, **QUICK, TEST_DATABASE_URL=postgres_18.url())
-    rmtree(copy)
-    # A test that fails, not code that cannot even be imported.
-    assert re.search(r"^1 failed\b(?!.*\berror)", output, re.MULTILINE), f"{mutant} survives:\n{output}"
-    progress(f"{mutant.name}: {', '.join(re.findall(r'^FAILED [^:]*::(.*)', output, re.MULTILINE))}")
+    progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', postgres_18)}")

@@ -10,9 +10,8 @@ from dev.postgres import Server
 from projects import ROOT, Render, run, run_suite
 from supabase_mutants import MUTANTS, OF_USERS
 from test_mutants import PYTEST, QUICK, Mutant, noticed_by
+from test_proofs import ALL_PROOFS
 
-# They carry no `test_` in their names, or the tests of the template would collect them too.
-ALL_PROOFS = "--override-ini=python_files=*.py"
 PROOFS = "tests/signing_in_supabase"
 BOTH = ("admin", "development", "hostile_tokens", "keys")
 
@@ -24,7 +23,7 @@ def test_proofs_of_supabase_auth_hold(
     project = render(database=database)
     copytree(ROOT / PROOFS, project / PROOFS)
     proofs = [f"{PROOFS}/{name}.py" for name in (*BOTH, own)]
-    progress(f"{database}, {run_suite(project, postgres_18.url(), ALL_PROOFS, *proofs)}")
+    progress(f"{database}, {run_suite(project, postgres_18.url(), ALL_PROOFS[0], *proofs)}")
 
 
 @pytest.fixture(scope="module")

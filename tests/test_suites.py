@@ -24,6 +24,6 @@ def test_suite_passes_on_postgres_15(answers: Answers, render: Render, postgres_
 
 
 def test_suite_brings_its_own_server_and_covers_the_application(render: Render, progress: Progress) -> None:
-    output = tool(render(), "pytest", "--quiet", "--cov", "--cov-fail-under=90")
-    assert "Required test coverage of 90% reached" in output
+    output = tool(render(), "pytest", "--quiet", "--cov", "--cov-fail-under=95")
+    assert "Required test coverage of 95% reached" in output
     progress(f"coverage, {output.splitlines()[-1]}")

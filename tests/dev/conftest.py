@@ -6,6 +6,25 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from doctors import prepare
+
+from databases import create_database
+from dev.postgres import Server
+from projects import Render
+
+
+@pytest.fixture(scope="module")
+def project(render: Render) -> Path:
+    """A project in which nobody signs in."""
+    return render(auth="none")
+
+
+@pytest.fixture(scope="module")
+def url(project: Path, postgres_18: Server) -> str:
+    """A database with nothing wrong, and its owner."""
+    made = create_database(postgres_18)
+    prepare(project, made)
+    return made
 
 
 @pytest.fixture

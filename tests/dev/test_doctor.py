@@ -30,20 +30,6 @@ from databases import create_database, execute
 from dev.postgres import Server
 from projects import Render, run
 
-
-@pytest.fixture(scope="module")
-def project(render: Render) -> Path:
-    return render(auth="none")
-
-
-@pytest.fixture(scope="module")
-def url(project: Path, postgres_18: Server) -> str:
-    """A database with nothing wrong, and its owner."""
-    made = create_database(postgres_18)
-    prepare(project, made)
-    return made
-
-
 # --- All is well ---
 
 

@@ -8,27 +8,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from doctors import ELSEWHERE, SECRET, at, create_login, examine, examine_each, examine_urls, is_green, name_of, prepare
+from doctors import ELSEWHERE, SECRET, at, create_login, examine, examine_each, examine_urls, is_green, name_of
 
 from certificates import encrypted_server, make_certificates
 from databases import create_database, execute
 from dev.postgres import Server
 from poolers import PGBOUNCER, running_pooler
-from projects import DEBIAN, MISSING, Render, run
-
-
-@pytest.fixture(scope="module")
-def project(render: Render) -> Path:
-    return render(auth="none")
-
-
-@pytest.fixture(scope="module")
-def url(project: Path, postgres_18: Server) -> str:
-    """A database with nothing wrong, and its owner."""
-    made = create_database(postgres_18)
-    prepare(project, made)
-    return made
-
+from projects import DEBIAN, MISSING, run
 
 # --- No connection ---
 

@@ -84,7 +84,7 @@ async def create_token(
 async def refresh_token(client: SignInDep, body: RefreshInput, response: Response) -> TokenPair:
     """Exchange a refresh token for a new pair. One that was used before signs out whoever has its successor."""
     tokens = await client.with_refresh_token(body.refresh_token.get_secret_value())
-    return _given(tokens, response, "This refresh token cannot be used, or no longer. Sign in again.")
+    return _given(tokens, response, "This refresh token cannot be used, or no longer: sign in again.")
 
 
 @router.post("/sign-out", status_code=status.HTTP_204_NO_CONTENT)

@@ -7,7 +7,7 @@ import pytest
 from argon2 import PasswordHasher, Type
 from httpx import AsyncClient, Response
 
-from app.auth import SCOPES, passwords
+from app.auth import SCOPES, passwords, scopes
 from app.auth.accounts import set_scopes, sign_in_sessions
 from app.auth.attempts import network_of
 from app.database.session import Sessions, in_transaction
@@ -160,6 +160,15 @@ async def test_success_takes_failures_back(client: AsyncClient, settings: Settin
         answers = [await sign_in(client, password="wrong") for _ in range(settings.sign_in_limit - 1)]  # noqa: S106
         assert {answer.status_code for answer in answers} == {401}
         assert (await sign_in(client)).status_code == 200
+
+
+def test_an_operator_gives_scopes_and_takes_them(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (([*SCOPES], ", ".join(sorted(SCOPES)) or "no scope"), ([*SCOPES, "--revoke"], "no scope")):
+        scopes.main(["Ada@example.com", *arguments])
+        assert capsys.readouterr().out == f"ada@example.com has {said}.\n"
+    for wrong in (["nobody@example.com"], ["ada"], ["ada@example.com", "no:such"]):
+        with pytest.raises(SystemExit):
+            scopes.main(wrong)
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,13 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fastapi import FastAPI
 from httpx import AsyncClient
 
@@ -15,7 +17,7 @@ from app.auth.tokens import AUDIENCE, ISSUER, TYPE, BadTokenError, Verifier
 from app.database.identity import Identity
 from app.main import create_app
 from app.settings import Settings
-from app.token_keys import private_key
+from app.token_keys import private_key, public_key, shared_secret
 from dev.users import new_private_key
 from tests.identities import ADA, BOB, PRIVATE_KEY, VERIFIER, headers_of
 from tests.support import started
@@ -71,6 +73,20 @@ async def test_a_key_that_was_replaced_still_verifies_while_it_is_listed() -> No
     assert await Verifier(OTHER, {OTHER.id: OTHER, KEY.id: KEY}, 900).identity_of(VERIFIER.issue(ADA)) == ADA
     with pytest.raises(BadTokenError):
         await Verifier(OTHER, {OTHER.id: OTHER}, 900).identity_of(VERIFIER.issue(ADA))
+
+
+async def test_every_kind_of_key_signs_and_verifies() -> None:
+    edwards = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    for key in (private_key(edwards), private_key(new_private_key()), shared_secret("a secret of the tests " * 2)):
+        verifier = Verifier(key, {key.id: key}, 900)
+        assert await verifier.identity_of(verifier.issue(ADA)) == ADA
+
+
+@pytest.mark.parametrize("read", [private_key, public_key, shared_secret])
+@pytest.mark.parametrize("text", ["", "secret", "your_secret_here" * 4])
+def test_what_is_no_key_is_refused(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(ValueError, match="openssl"):
+        read(text)
 
 
 @pytest.fixture(scope="module")
