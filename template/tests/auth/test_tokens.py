@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
 from httpx import AsyncClient
 
@@ -80,6 +80,12 @@ async def test_every_kind_of_key_signs_and_verifies() -> None:
     for key in (private_key(edwards), private_key(new_private_key()), shared_secret("a secret of the tests " * 2)):
         verifier = Verifier(key, {key.id: key}, 900)
         assert await verifier.identity_of(verifier.issue(ADA)) == ADA
+
+
+def test_a_public_key_is_called_as_its_private_one() -> None:
+    assert not isinstance(KEY.key, bytes)
+    pem = KEY.key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    assert public_key(pem).id == public_key(pem.replace("\n", "\\n")).id == KEY.id
 
 
 @pytest.mark.parametrize("read", [private_key, public_key, shared_secret])

@@ -6,12 +6,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from asyncpg import Connection, InsufficientPrivilegeError
+from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from app.api import ReadSessionDep, SessionDep
 from app.database.errors import sqlstate
 from app.database.identity import ANONYMOUS, AS_LOGIN, SYSTEM, Identity, MissingIdentityError
+from app.database.row_security.bootstrap import bootstrap
 from app.database.row_security.check import find_holes
+from app.database.row_security.statements import LOGIN
 from app.database.session import Sessions, open_sessions, open_transaction
 from app.main import create_app
 from app.settings import Settings
@@ -157,6 +160,12 @@ async def test_a_route_has_a_session_of_who_asks(settings: Settings) -> None:
         for user in (ADA, BOB):
             for path in ("/writing", "/reading"):
                 assert (await ask(client, user, "GET", path)).json() == ["authenticated", str(user.user_id)]
+
+
+async def test_bootstrap_can_be_repeated_and_makes_no_other_login(settings: Settings, database_url: str) -> None:
+    assert await bootstrap(settings) == []
+    with pytest.raises(SystemExit, match=LOGIN):
+        await bootstrap(settings.model_copy(update={"database_url": SecretStr(database_url)}))
 
 
 async def test_the_catalog_has_no_holes(sessions: Sessions) -> None:

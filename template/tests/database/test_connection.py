@@ -70,6 +70,18 @@ def test_host_and_port_tell_how_a_connection_behaves(host: str, profile: Profile
     assert parse_url(f"postgresql://me@{host}/shop").profile() is profile
 
 
+@pytest.mark.parametrize(
+    ("host", "chosen"),
+    [
+        ("aws-0-eu-west-1.pooler.supabase.com:6543", Profile.SESSION),
+        ("db.example.com:6432/shop?options=-c%20jit%3Doff", None),
+    ],
+)
+def test_what_a_pooler_does_not_keep_is_refused(host: str, chosen: Profile | None) -> None:
+    with pytest.raises(ValueError, match="pooler"):
+        parse_url(f"postgresql://me@{host}").profile(chosen)
+
+
 CA = Path(certifi.where())
 
 
