@@ -103,7 +103,7 @@ async def measure(url: str, headers: Headers) -> dict[str, float]:
 
 def measure_project(url: str) -> None:
     """Fill the project of this folder, and print what was measured as JSON: in a process of its own, as `app` is."""
-    from dev import schema
+    from dev.database import prepare_schema
 
     os.environ |= {"DATABASE_URL": url, "MIGRATION_DATABASE_URL": url, "ENVIRONMENT": "development"}
     headers: Headers = []
@@ -115,7 +115,7 @@ def measure_project(url: str) -> None:
         os.environ["DATABASE_URL"] = urlsplit(url)._replace(netloc=f"{LOGIN}:benchmark@{server}").geturl()
         os.environ["TOKEN_PRIVATE_KEY"] = new_private_key()
     with contextlib.redirect_stdout(sys.stderr):
-        schema.prepare()
+        prepare_schema()
     from dev.factories import load_sample_data
 
     if Path("app/auth").exists():

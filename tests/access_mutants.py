@@ -21,7 +21,7 @@ CUSTOMER, INVOICE, ROOM = "app/models/customer.py", "app/models/invoice.py", "ap
 ENGINE, CONNECTION, SESSION = (f"app/database/{name}.py" for name in ("engine", "connection", "session"))
 DEPENDENCIES, BASE = "app/api/__init__.py", "app/database/base.py"
 BINDING, POLICIES, FUNCTIONS = (
-    f"app/database/row_security/{name}.py" for name in ("binding", "policies", "statements")
+    f"app/database/row_security/{name}.py" for name in ("__init__", "policies", "bootstrap")
 )
 
 THE_SYSTEM = '__import__("app.database.identity").database.identity.SYSTEM'
@@ -182,7 +182,7 @@ SECOND_WALL = [
     ),
 ]
 
-REVISION, SCHEMA = "alembic/versions/0001_create_tables.py", "tests/test_schema.py"
+REVISION, SCHEMA = "alembic/versions/0001_create_tables.up.sql", "tests/test_schema.py"
 OWN = "owner_id = (SELECT private.current_user_id())"
 
 # With Row Level Security and revisions by hand: what a revision says of one table among all.
@@ -200,7 +200,7 @@ IN_REVISIONS = [
     Mutant(
         "forgets a policy",
         REVISION,
-        f'    "CREATE POLICY owner_delete ON app.customers FOR DELETE TO authenticated USING ({OWN})",\n',
+        f"CREATE POLICY owner_delete ON app.customers FOR DELETE TO authenticated USING ({OWN});\n",
         "",
         POLICY_TESTS,
     ),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import trustme
 
-from dev.account import choose_account, give
+from dev.binaries import choose_account, give
 from dev.postgres import THROWAWAY, Server, running_server
 
 # Who may come how: the server's own answer to what the URL asks for.

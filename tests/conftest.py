@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,13 +15,15 @@ from pytest_copie.plugin import Copie
 
 from dev.postgres import Server, temporary_server
 
-pytest.register_assert_rewrite("first_revision", "projects")
+pytest.register_assert_rewrite("first_revision", "projects", "updating")
 
 from projects import DEBIAN, IDENTITY, MISSING, NODE_17, NPM_17, ROOT, Render, tool  # noqa: E402 - registered before they are imported
+from updating import release  # noqa: E402
 
 # Run inside a rendered project.
 collect_ignore = [
     "encrypted",
+    "migrating",
     "pooled",
     "proofs",
     "row_security",
@@ -66,6 +69,12 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as a repository with one release, which projects are updated from."""
+    return release(template, tmp_path_factory.mktemp("released"))
+
+
+@pytest.fixture(scope="session")
 def questions(template: Path) -> dict[str, dict[str, Any]]:
     """What `copier.yml` asks; without the facts that it derives."""
     settings: dict[str, Any] = yaml.safe_load((template / "copier.yml").read_text())
@@ -106,6 +115,15 @@ def check_types(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], No
         assert tool(place / "project", "mypy", f"--cache-dir={place}").startswith("Success: no issues found")
 
     return check
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Unlike tmp_path not closed to others: as root, PostgreSQL runs as another account."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name).resolve()
+        place.chmod(0o755)
+        yield place
 
 
 # --- Servers ---

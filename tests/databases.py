@@ -120,4 +120,4 @@ def read_catalog(url: str, *schemas: str) -> list[str]:
 def alembic(project: Path, url: str, *commands: str) -> str:
     """Run commands of Alembic one after the other in one process, which takes its time to start."""
     script = "import shlex, sys; from alembic.config import main; [main(shlex.split(line)) for line in sys.argv[1:]]"
-    return run(project, sys.executable, "-c", script, *commands, DATABASE_URL=url)
+    return run(project, sys.executable, "-c", script, *commands, DATABASE_URL=url, ENVIRONMENT="development")

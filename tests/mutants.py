@@ -35,7 +35,7 @@ PERMISSIONS, PLANS, LINES = "tests/proofs/permissions.py", "tests/proofs/plans.p
 URL, TLS, CONNECTION = "app/database/url.py", "app/database/tls.py", "app/database/connection.py"
 SETTINGS, URLS, CONNECTIONS = "app/settings.py", "tests/proofs/urls.py", "tests/proofs/connections.py"
 MODES, RUNNING = "tests/encrypted/modes.py", "tests/encrypted/running.py"
-BEFORE, BUDGET, BUDGETS = "app/database/start.py", "app/database/budget.py", "tests/proofs/budgets.py"
+BEFORE, BUDGETS = "app/database/start.py", "tests/proofs/budgets.py"
 STARTING, STEADY, FAILOVER = "tests/proofs/starting.py", "tests/proofs/steady_pools.py", "tests/proofs/failover.py"
 EVERY_AWAIT, MIGRATIONS = "tests/proofs/every_await.py", "tests/proofs/migrations.py"
 PROCESSES = "tests/proofs/processes.py"
@@ -80,15 +80,15 @@ MUTANTS = [
         "starts over budget", BEFORE, "    if budget.fits:\n        logger", "    if True:\n        logger", BUDGETS
     ),
     Mutant("refuses while developing", BEFORE, 'settings.environment == "development"', "False", BUDGETS),
-    Mutant("counts one worker", BUDGET, " * self.workers", "", BUDGETS),
-    Mutant("counts one engine", BUDGET, "2 if settings.profile is Profile.DIRECT else 1", "1", BUDGETS),
-    Mutant("takes what others use", BUDGET, "(SELECT count(*) FROM others))", "0)", BUDGETS),
-    Mutant("counts the server's own", BUDGET, "AND datname IS NOT NULL", "", BUDGETS),
-    Mutant("takes what is reserved", BUDGET, "most - reserved - taken, format", "most - taken, format", BUDGETS),
-    Mutant("forgets the login's limit", BUDGET, "AND rolconnlimit >= 0", "AND false", BUDGETS),
-    Mutant("forgets the database's limit", BUDGET, "AND datconnlimit >= 0", "AND false", BUDGETS),
-    Mutant("knows better than its operator", BUDGET, "if given is not None:", "if False:", BUDGETS),
-    Mutant("knows no Supabase", BUDGET, "settings.url.is_supabase", "False", BUDGETS),
+    Mutant("counts one worker", ENGINE, " * self.workers", "", BUDGETS),
+    Mutant("counts one engine", ENGINE, "2 if settings.profile is Profile.DIRECT else 1", "1", BUDGETS),
+    Mutant("takes what others use", ENGINE, "(SELECT count(*) FROM others))", "0)", BUDGETS),
+    Mutant("counts the server's own", ENGINE, "AND datname IS NOT NULL", "", BUDGETS),
+    Mutant("takes what is reserved", ENGINE, "most - reserved - taken, format", "most - taken, format", BUDGETS),
+    Mutant("forgets the login's limit", ENGINE, "AND rolconnlimit >= 0", "AND false", BUDGETS),
+    Mutant("forgets the database's limit", ENGINE, "AND datconnlimit >= 0", "AND false", BUDGETS),
+    Mutant("knows better than its operator", ENGINE, "if given is not None:", "if False:", BUDGETS),
+    Mutant("knows no Supabase", ENGINE, "settings.url.is_supabase", "False", BUDGETS),
     # --- Guards of a connection ---
     Mutant("lets what the driver saw pass", CONNECTION, 'and done == "ROLLBACK"', "and False", SWALLOWED),
     Mutant("keeps what did not begin", CONNECTION, "self.terminate()  # asyncpg", "pass  # asyncpg", SWALLOWED),

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from dev.account import Account, choose_account, give
+from dev.binaries import Account, choose_account, give
 
 PGBOUNCER = Path("/usr/sbin/pgbouncer")
 HOST = "127.0.0.1"

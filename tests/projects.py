@@ -76,7 +76,7 @@ def commit(folder: Path, message: str = "Change") -> None:
 
 def files_of(folder: Path) -> list[Path]:
     """The files that were rendered, without what tools leave behind."""
-    left_behind = {".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__", ".venv"}
+    left_behind = {".dev", ".git", ".mypy_cache", ".pytest_cache", ".ruff_cache", "__pycache__", ".venv"}
     return sorted(
         path for path in folder.rglob("*") if path.is_file() and not left_behind & {*path.relative_to(folder).parts}
     )

@@ -4,7 +4,7 @@ from mutants import Mutant
 
 AUTH, TOKENS, KEYS = "app/auth/__init__.py", "app/auth/tokens.py", "app/token_keys.py"
 SIGN_IN, ATTEMPTS, REFRESH = "app/auth/sign_in.py", "app/auth/attempts.py", "app/auth/refresh.py"
-PASSWORDS, ACCOUNTS, ROUTES = "app/auth/passwords.py", "app/auth/accounts.py", "app/api/auth.py"
+ACCOUNTS, ROUTES = "app/auth/accounts.py", "app/api/auth.py"
 
 # The project's own.
 SIGNING_IN, OWN_TOKENS = "tests/auth/test_sign_in.py", "tests/auth/test_tokens.py"
@@ -57,16 +57,16 @@ MUTANTS = [
         "return user if user and await",
         SIGNING_IN,
     ),
-    Mutant("is quick where nobody is there", PASSWORDS, "t={HASHER.time_cost}", "t=1", SIGNING_IN),
-    Mutant("hashes cheaply", PASSWORDS, "PasswordHasher()", "PasswordHasher(memory_cost=1024)", SIGNING_IN),
+    Mutant("is quick where nobody is there", ACCOUNTS, "t={HASHER.time_cost}", "t=1", SIGNING_IN),
+    Mutant("hashes cheaply", ACCOUNTS, "PasswordHasher()", "PasswordHasher(memory_cost=1024)", SIGNING_IN),
     Mutant(
         "keeps outdated hashes",
         SIGN_IN,
-        "if passwords.is_outdated(user.password_hash) else None",
+        "if accounts.is_outdated(user.password_hash) else None",
         "if False else None",
         SIGNING_IN,
     ),
-    Mutant("hashes as many as are asked for", PASSWORDS, "CapacityLimiter(4)", "CapacityLimiter(40)", USERS),
+    Mutant("hashes as many as are asked for", ACCOUNTS, "CapacityLimiter(4)", "CapacityLimiter(40)", USERS),
     Mutant("tells addresses apart by case", ACCOUNTS, ".normalized.lower()", ".normalized", SIGNING_IN),
     Mutant(
         "gives scopes for the asking",

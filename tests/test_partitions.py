@@ -251,7 +251,7 @@ MUTANTS = [
     Mutant("detaches a month too early", MONTHS, "month < now - keep", "month <= now - keep", ITS_TESTS),
     Mutant(
         "shows partitions to Alembic",
-        "app/database/autogenerate.py",
+        "migrate/autogenerate.py",
         "name and is_part",
         "False and is_part",
         ITS_SCHEMA,

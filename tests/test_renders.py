@@ -149,10 +149,7 @@ WORDS: list[tuple[str, Callable[[Answers], bool]]] = [
 ALLOWED = {
     # Any database URL may be Supabase's, whatever was answered: these tell how it is connected to.
     "supabase": {
-        *(
-            f"app/database/{name}.py"
-            for name in ("budget", "row_security/bootstrap", "row_security/statements", "tls", "url")
-        ),
+        *(f"app/database/{name}.py" for name in ("engine", "row_security/bootstrap", "tls", "url")),
         "dev/probe.py",
         "tests/database/test_connection.py",
     },

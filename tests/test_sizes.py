@@ -57,15 +57,20 @@ class Limits:
 
 
 @pytest.mark.parametrize(
-    ("auth", "limits"),
-    [("password", Limits(files=110, app=3_000)), ("none", Limits(files=80, app=2_000, tests=1_800))],
+    ("answers", "limits"),
+    [
+        ({}, Limits(files=110, app=3_000)),
+        ({"auth": "none"}, Limits(files=90, app=2_000, tests=1_800)),
+        ({"auth": "none", "migrations": "none"}, Limits(files=80, app=2_400, tests=1_800)),
+    ],
+    ids=lambda value: ", ".join(value) or "default" if isinstance(value, dict) else "",
 )
-def test_project(auth: str, limits: Limits, render: Render, progress: Callable[[str], None]) -> None:
-    project = render(auth=auth)
+def test_project(answers: dict[str, str], limits: Limits, render: Render, progress: Callable[[str], None]) -> None:
+    project, name = render(**answers), " and no ".join(["the project", *answers])
     files, (app, app_in_all) = len(files_of(project)), lines_of(project, "app")
     tests, tests_in_all = lines_of(project, "tests")
     progress(
-        f"sizes with auth={auth}: {files} of {limits.files} files, app/ {app:,} of {limits.app:,} lines of code "
+        f"sizes of {name}: {files} of {limits.files} files, app/ {app:,} of {limits.app:,} lines of code "
         f"({app_in_all:,} in all), tests/ {tests:,} ({tests_in_all:,})"
     )
     assert files <= limits.files

@@ -289,6 +289,7 @@ FINE = {
     ),
     "a sequence of nobody's": ("CREATE SEQUENCE app.numbers", "DROP SEQUENCE app.numbers"),
 }
+PREPARE = "from dev.database import prepare_schema; prepare_schema()"
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +302,7 @@ def prepared(project: Path, server: Server) -> tuple[str, str]:
     owner = create_database(server)
     login = sa.make_url(owner).set(username="shop_api", password="hush")  # noqa: S106
     urls = {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": login.render_as_string(hide_password=False)}
-    run(project, sys.executable, "-c", "from dev import schema; schema.prepare()", check=True, **urls)
+    run(project, sys.executable, "-c", PREPARE, check=True, **urls)
     return owner, urls["DATABASE_URL"]
 
 
@@ -345,7 +346,7 @@ def test_supabases_own_login_is_let_in_by_a_setting_that_the_start_warns_of(
 ) -> None:
     project, url = render(database="supabase", migrations="none"), create_database(postgres_18)
     allowed = {"DATABASE_URL": url, "ALLOW_BYPASSING_LOGIN": "true"}
-    run(project, sys.executable, "-c", "from dev import schema; schema.prepare()", check=True, **allowed)
+    run(project, sys.executable, "-c", PREPARE, check=True, **allowed)
     start = (sys.executable, "-c", EACH + TOLERANT, url)
     refused, warned, started = run(project, *start).splitlines()
     assert refused.startswith("false No policy applies to postgres")

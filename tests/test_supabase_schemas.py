@@ -73,7 +73,7 @@ def owned(url: str, name: str) -> str:
 
 def with_profiles(project: Path) -> Path:
     """Add the model that the project's README shows, which refers to a user of Supabase."""
-    example = re.search(r"```python\n(.*?)```", (project / "README.md").read_text(), re.DOTALL)
+    example = re.search(r'```python\n(""".*?)```', (project / "README.md").read_text(), re.DOTALL)
     assert example
     model = project / "app" / "models" / "profile.py"
     model.write_text(example[1])

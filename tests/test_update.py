@@ -1,17 +1,16 @@
 """`copier update` of a project that its user has edited: the template's changes arrive, the user's stay."""
 
 from pathlib import Path
-from shutil import copytree
 from typing import Any
 
-import copier
 import pytest
 import yaml
 
 from databases import alembic, create_database, read_catalog
 from dev.postgres import Server
 from first_revision import prepare
-from projects import commit, files_of, git, run_suite
+from projects import commit, git, run_suite
+from updating import assert_merged, contents, made, update
 
 BEFORE = [
     "Author name:str(80):unique",
@@ -45,30 +44,10 @@ METHOD = '''
 PARAGRAPH = "\n## Our own notes\n\nAsk Ada.\n"
 
 
-@pytest.fixture(scope="module")
-def released(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The template as a repository with one release."""
-    repository = copytree(template, tmp_path_factory.mktemp("released") / "template")
-    commit(repository, "Release")
-    git(repository, "tag", "v1.0.0")
-    return repository
-
-
 @pytest.fixture
 def project(released: Path, tmp_path: Path) -> Path:
     """A project as rendered from the release, committed."""
-    return made(released, tmp_path / "library", auth="none")
-
-
-def made(released: Path, folder: Path, **answers: Any) -> Path:
-    data = {"project_name": "Library", "tables": BEFORE, **answers}
-    copier.run_copy(str(released), folder, data=data, defaults=True, quiet=True, vcs_ref="v1.0.0")
-    commit(folder)
-    return folder
-
-
-def update(project: Path, **answers: Any) -> None:
-    copier.run_update(project, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    return made(released, tmp_path / "library", auth="none", tables=BEFORE)
 
 
 def append(path: Path, text: str) -> None:
@@ -86,18 +65,8 @@ def edit(project: Path) -> None:
     commit(project, "Our own")
 
 
-def contents(project: Path) -> dict[str, str]:
-    return {str(path.relative_to(project)): path.read_text() for path in files_of(project)}
-
-
 def without_revisions(project: Path) -> dict[str, str]:
     return {name: text for name, text in contents(project).items() if "versions" not in name}
-
-
-def assert_merged(project: Path) -> None:
-    assert git(project, "ls-files", "--unmerged") == ""
-    assert [path for path in files_of(project) if path.suffix == ".rej"] == []
-    assert [name for name, text in contents(project).items() if "<<<<<<<" in text or ">>>>>>>" in text] == []
 
 
 def test_update_brings_new_fields_and_keeps_what_the_user_wrote(project: Path, postgres_18: Server) -> None:
@@ -179,14 +148,14 @@ def test_access_can_be_decided_later(
     before: dict[str, Any], after: dict[str, Any], released: Path, tmp_path: Path, postgres_18: Server
 ) -> None:
     """While tables are empty: whose the rows are that somebody has stored, nobody could say but the user."""
-    project, url = made(released, tmp_path / "library", **before), create_database(postgres_18)
+    project, url = made(released, tmp_path / "library", tables=BEFORE, **before), create_database(postgres_18)
     prepare(project, url)
     alembic(project, url, "upgrade head")
 
     update(project, **after)
 
     assert_merged(project)
-    fresh = made(released, tmp_path / "fresh", **after)
+    fresh = made(released, tmp_path / "fresh", tables=BEFORE, **after)
     assert without_revisions(project) == without_revisions(fresh)
     prepare(project, url)
     alembic(project, url, "revision --autogenerate -m 'access'", "upgrade head", "check")

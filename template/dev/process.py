@@ -11,9 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from dev.account import Account
-from dev.binaries import PostgresError
-from dev.cluster import server_environment
+from dev.binaries import Account, PostgresError, server_environment
 
 SECONDS_TO_START = 60
 SECONDS_TO_STOP = 30

@@ -1,8 +1,6 @@
-"""A place that every account may enter, and an environment that configures nothing."""
+"""A project with its database, and an environment that configures nothing."""
 
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,15 +23,6 @@ def url(project: Path, postgres_18: Server) -> str:
     made = create_database(postgres_18)
     prepare(project, made)
     return made
-
-
-@pytest.fixture
-def place() -> Iterator[Path]:
-    """Unlike tmp_path not closed to others: as root, PostgreSQL runs as another account."""
-    with tempfile.TemporaryDirectory() as name:
-        place = Path(name).resolve()
-        place.chmod(0o755)
-        yield place
 
 
 @pytest.fixture(autouse=True)

@@ -70,10 +70,10 @@ def prepare(project: Path, url: str, **environment: str) -> None:
         project,
         sys.executable,
         "-c",
-        "from dev import schema; schema.prepare()",
+        "from dev.database import prepare_schema; prepare_schema()",
         check=True,
         DATABASE_URL=url,
-        **environment,
+        **{"ENVIRONMENT": "development", **environment},
     )
 
 

@@ -246,7 +246,7 @@ def test_what_the_database_was_given_is_noticed(project: Path, postgres_18: Serv
 
 def test_what_the_schema_has_not_had_is_red(project: Path, render: Render, postgres_18: Server) -> None:
     for made, command in (
-        (project, "uv run alembic upgrade head"),
+        (project, "uv run migrate"),
         (render(auth="none", migrations="none"), "uv run create-schema"),
     ):
         url = create_database(postgres_18)
@@ -273,7 +273,8 @@ def test_revisions_are_told_in_order_and_an_unknown_one_is_yellow(render: Render
     execute(url, "UPDATE private.alembic_version SET version_num = 'later'")
     line = examine(project, DATABASE_URL=url)["schema"]
     assert line["status"] == "warn"
-    assert line["found"].startswith("revision later is not in ")
+    assert line["found"] == "The database has had revision later, which is not in alembic/versions"
+    assert line["advice"] == "Run the code that has it, or choose the database of this code."
 
 
 def test_a_login_that_may_not_look_is_told_so(project: Path, url: str, postgres_18: Server) -> None:

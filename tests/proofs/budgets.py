@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.database.budget import read_budget
+from app.database.engine import read_budget
 from app.database.session import open_sessions
 from app.database.start import StartError
 from app.database.url import Profile

@@ -16,8 +16,7 @@ from pydantic import SecretStr
 
 from app.api import ReadSessionDep, SessionDep
 from app.settings import Settings
-from dev.account import choose_account, give, reachable_binaries
-from dev.binaries import find_binaries
+from dev.binaries import choose_account, find_binaries, give, reachable_binaries
 from dev.postgres import THROWAWAY, Server, running_server
 from tests.proofs.network import network
 from tests.proofs.server import own_folder

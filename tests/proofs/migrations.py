@@ -31,9 +31,9 @@ def downgrade() -> None:
 """
 
 
-async def alembic(project: Path, *command: str) -> None:
-    """Run Alembic, as a deployment does."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "alembic", *command, cwd=project)
+async def migrate(project: Path, *command: str) -> None:
+    """Run the command, as a deployment does."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "migrate.command", *command, cwd=project)
     assert await process.wait() == 0
 
 
@@ -43,7 +43,7 @@ async def migrating(tmp_path: Path) -> AsyncIterator[Path]:
     project = copytree(PROJECT, tmp_path / "project", ignore=ignore_patterns(".*", "tests", "__pycache__"))
     (project / "alembic/versions/proof.py").write_text(REVISION)
     yield project
-    await alembic(project, "downgrade", "0001")
+    await migrate(project, "down", "0001", "--yes")
 
 
 async def test_rendered_routes_do_not_notice(client: AsyncClient, migrating: Path) -> None:
@@ -54,7 +54,7 @@ async def test_rendered_routes_do_not_notice(client: AsyncClient, migrating: Pat
         return [answer.status_code for answer in (created, changed, await client.get("/categories"))]
 
     assert await use("before") == [201, 200, 200]
-    await alembic(migrating, "upgrade", "head")
+    await migrate(migrating)
     assert await use("after") == [201, 200, 200]
 
 
@@ -63,6 +63,6 @@ async def test_a_plan_that_no_longer_holds_fails_once(settings: Settings, migrat
     everything = running("SELECT * FROM app.categories", reading=kind == "read")
     async with serving(settings, everything) as service:
         assert (await service.post()).status_code == 201
-        await alembic(migrating, "upgrade", "head")
+        await migrate(migrating)
         assert_problem(await service.post(), 503, "contended")
         assert (await service.post()).status_code == 201

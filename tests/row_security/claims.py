@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from app.database.identity import ANONYMOUS, SYSTEM, Identity, Role
 from app.database.session import Sessions
 from app.settings import Settings
-from tests.identities import ADA, BOB
 from tests.row_security.rows import REFUSED, one_connection, orders, outcome
+from tests.support import ADA, BOB
 
 CLAIMS = "SELECT current_setting('request.jwt.claims', true)"
 ME = "SELECT private.current_user_id()"

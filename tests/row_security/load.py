@@ -9,8 +9,8 @@ from app.database.identity import Identity
 from app.database.session import Sessions, WriteSession, in_transaction, open_sessions
 from app.models.order import Order
 from app.settings import Settings
-from tests.identities import ADA, BOB
 from tests.row_security.sessions import connection, driver_sql, execute, get, run_sync, savepoint, stream
+from tests.support import ADA, BOB
 
 TASKS, ROUNDS = 10, 10
 LOOKS = (execute, get, stream, connection, driver_sql, savepoint, run_sync)

@@ -12,9 +12,8 @@ from app.database.identity import AS_LOGIN
 from app.database.row_security.check import find_holes
 from app.database.session import Sessions
 from app.models.event import Event
-from tests.identities import ADA, BOB, headers_of
 from tests.row_security.rows import REFUSED, orders, outcome
-from tests.support import stored, table_named
+from tests.support import ADA, BOB, headers_of, stored, table_named
 
 INVOKER = "WITH (security_invoker = true)"
 SHOWN = "GRANT SELECT ON app.shown TO authenticated"

@@ -16,10 +16,10 @@ from app.auth import IdentityDep
 from app.database.identity import SYSTEM, Identity, MissingIdentityError
 from app.database.session import Sessions, open_transaction
 from app.settings import Settings
-from tests.identities import ADA, BOB, headers_of
 from tests.proofs.server import until
 from tests.proofs.service import Service, assert_problem, serving
 from tests.row_security.rows import IDS, orders, outcome
+from tests.support import ADA, BOB, headers_of
 
 ONE_CONNECTION: dict[str, Any] = {"pool_size": 1, "max_overflow": 0}
 SLEEP = sa.text("SELECT pg_sleep(60)")

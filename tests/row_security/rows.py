@@ -14,8 +14,7 @@ from app.database.session import Sessions, open_sessions, open_transaction
 from app.models.order import Order
 from app.settings import Settings
 from dev.factories import key_of
-from tests.identities import ADA, BOB
-from tests.support import stored, table_named
+from tests.support import ADA, BOB, stored, table_named
 
 IDS = sa.select(Order.id)
 REFUSED = "42501"

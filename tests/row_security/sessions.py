@@ -16,8 +16,8 @@ from app.database.identity import MissingIdentityError
 from app.database.session import Sessions
 from app.models.order import Order
 from app.settings import Settings
-from tests.identities import ADA, BOB
 from tests.row_security.rows import IDS, one_connection, orders
+from tests.support import ADA, BOB
 
 Look = Callable[[AsyncSession, set[uuid.UUID]], Awaitable[set[uuid.UUID]]]
 WHO = sa.text("SELECT current_user, private.current_user_id()")

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from app.database.identity import SYSTEM, Identity
 from app.database.session import Sessions
 from app.settings import Settings
-from tests.identities import ADA, BOB
 from tests.row_security.rows import REFUSED, one_connection, orders, outcome
+from tests.support import ADA, BOB
 
 FOR_ADA = "INSERT INTO app.orders (id, owner_id) VALUES (:new, :ada)"
 ADAS_KEY = "INSERT INTO app.orders (id, owner_id) VALUES (:adas, :bob)"

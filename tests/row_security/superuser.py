@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from app.database.identity import ANONYMOUS
 from app.database.session import Sessions
-from tests.identities import ADA, BOB
 from tests.row_security.rows import IDS, REFUSED, orders, outcome
+from tests.support import ADA, BOB
 
 POWERS = sa.text("SELECT session_user, current_user, (SELECT rolsuper FROM pg_roles WHERE rolname = session_user)")
 

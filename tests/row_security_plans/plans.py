@@ -11,7 +11,7 @@ from httpx import AsyncClient
 
 from app.database.identity import Identity
 from app.database.session import Sessions
-from tests.identities import ADA, BOB
+from tests.support import ADA, BOB
 
 USERS, EACH = 1_000, 100
 OWNERS = f"(SELECT id AS owner_id FROM app.users) AS owners, generate_series(1, {EACH}) AS n"

@@ -11,11 +11,11 @@ import asyncpg
 import pytest
 from httpx import AsyncClient
 
-from app.auth import SCOPES, passwords
+from app.auth import SCOPES, accounts
 from app.auth.accounts import normal_email
 from app.settings import Settings
 from tests.auth.test_sign_in import EVE, PASSWORD, me, register, sign_in
-from tests.identities import ADA, BOB, headers_of
+from tests.support import ADA, BOB, headers_of
 
 
 @pytest.mark.usefixtures("real")
@@ -55,8 +55,8 @@ async def test_at_most_four_passwords_are_hashed_at_once(monkeypatch: pytest.Mon
             running -= 1
         return True
 
-    monkeypatch.setattr(passwords, "_verify", verify)
-    await asyncio.gather(*(passwords.matches(None, PASSWORD) for _ in range(20)))
+    monkeypatch.setattr(accounts, "_verify", verify)
+    await asyncio.gather(*(accounts.matches(None, PASSWORD) for _ in range(20)))
     assert 1 < most <= 4
 
 
@@ -64,7 +64,7 @@ async def test_at_most_four_passwords_are_hashed_at_once(monkeypatch: pytest.Mon
 async def test_hashing_keeps_nobody_waiting() -> None:
     longest = 0.0
     started = time.perf_counter()
-    hashing = asyncio.gather(*(passwords.hash_password(PASSWORD) for _ in range(12)))
+    hashing = asyncio.gather(*(accounts.hash_password(PASSWORD) for _ in range(12)))
     while not hashing.done():
         before = time.perf_counter()
         await asyncio.sleep(0.001)
@@ -93,7 +93,7 @@ async def test_what_is_longer_than_any_is_not_normalised(client: AsyncClient, mo
         assert (await client.post("/auth/token", data=form)).status_code == 401
     body = {"email": f"{marks}@example.com", "password": "long enough for anybody"}
     assert (await client.post("/auth/register", json=body)).status_code == 422
-    assert all(length <= passwords.MOST_BYTES for length in seen)
+    assert all(length <= accounts.MOST_BYTES for length in seen)
 
 
 async def test_no_two_register_with_one_address_at_once(client: AsyncClient) -> None:
@@ -163,8 +163,8 @@ async def test_an_outdated_hash_that_somebody_else_replaces_is_left_alone(
         await owner.execute(stored, "another", EVE)
         return "renewed"
 
-    monkeypatch.setattr(passwords, "is_outdated", lambda _hash: True)
-    monkeypatch.setattr(passwords, "hash_password", meanwhile)
+    monkeypatch.setattr(accounts, "is_outdated", lambda _hash: True)
+    monkeypatch.setattr(accounts, "hash_password", meanwhile)
     assert (await sign_in(client)).status_code == 200
     assert await owner.fetchval("SELECT password_hash FROM app.users WHERE email = $1", EVE) == "another"
 
@@ -182,7 +182,7 @@ async def test_a_hash_that_nobody_can_read_lets_nobody_in(client: AsyncClient, o
 
 def grant(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {"DATABASE_URL": settings.database_url.get_secret_value(), "ENVIRONMENT": "development"}
-    command = [sys.executable, "-m", "app.auth.scopes", *arguments]
+    command = [sys.executable, "-m", "app.auth.accounts", *arguments]
     return subprocess.run(command, env=environment, text=True, capture_output=True, check=False)
 
 

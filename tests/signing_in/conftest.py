@@ -3,16 +3,16 @@
 import pytest
 from argon2 import PasswordHasher
 
-from app.auth import passwords
+from app.auth import accounts
 
-HASHER = passwords.HASHER
+HASHER = accounts.HASHER
 
 
 @pytest.fixture(autouse=True)
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    monkeypatch.setattr(accounts, "HASHER", PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
 
 
 @pytest.fixture
 def real(monkeypatch: pytest.MonkeyPatch, cheap: None) -> None:
-    monkeypatch.setattr(passwords, "HASHER", HASHER)
+    monkeypatch.setattr(accounts, "HASHER", HASHER)

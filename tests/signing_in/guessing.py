@@ -10,7 +10,7 @@ import pytest
 from httpx import ASGITransport, AsyncClient, Response
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.auth import attempts, passwords
+from app.auth import accounts, attempts
 from app.main import create_app
 from app.settings import Settings
 from tests.auth.test_sign_in import EVE, register, sign_in
@@ -88,8 +88,8 @@ async def test_of_guesses_at_the_same_time_no_more_are_checked(
     settings: Settings, clean: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checked: list[str] = []
-    verify = passwords._verify  # noqa: SLF001
-    monkeypatch.setattr(passwords, "_verify", lambda *given: (checked.append(given[0]), verify(*given))[1])
+    verify = accounts._verify  # noqa: SLF001
+    monkeypatch.setattr(accounts, "_verify", lambda *given: (checked.append(given[0]), verify(*given))[1])
     async with (
         clients(settings, "192.0.2.1", pool_size=10) as (one,),
         clients(settings, "192.0.2.1", pool_size=10) as (two,),
@@ -108,7 +108,7 @@ async def test_a_guess_counts_although_its_client_has_gone(
         reached.set()
         return await never.wait()
 
-    monkeypatch.setattr(passwords, "matches", wait)
+    monkeypatch.setattr(accounts, "matches", wait)
     async with clients(settings, "192.0.2.1") as (client,):
         task = asyncio.create_task(guess(client))
         await reached.wait()

@@ -20,7 +20,7 @@ from app.auth.tokens import AUDIENCE, ISSUER, TYPE, BadTokenError, Verifier
 from app.database.identity import Role
 from app.token_keys import SigningKey, private_key, shared_secret
 from dev.users import new_private_key
-from tests.identities import PRIVATE_KEY
+from tests.support import PRIVATE_KEY
 
 KEY, OTHER = private_key(PRIVATE_KEY), private_key(new_private_key())
 NOW = int(time.time())

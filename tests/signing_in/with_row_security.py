@@ -10,7 +10,7 @@ from app.database.errors import sqlstate
 from app.database.identity import ANONYMOUS, SIGN_IN, SYSTEM, Identity
 from app.database.session import Sessions
 from tests.auth.test_sign_in import register, sign_in
-from tests.identities import ADA
+from tests.support import ADA
 
 OURS = ["refresh_tokens", "sign_in_attempts", "users"]
 ALLOWED = {

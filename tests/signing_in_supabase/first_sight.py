@@ -13,8 +13,7 @@ from app.auth import users
 from app.auth.users import SECONDS, Users
 from app.database.identity import Identity
 from app.database.session import Sessions
-from tests.identities import ADA, BOB, headers_of
-from tests.support import TABLES, body_for
+from tests.support import ADA, BOB, TABLES, body_for, headers_of
 
 
 @dataclass

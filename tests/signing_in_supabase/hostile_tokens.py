@@ -18,8 +18,8 @@ from jwt.algorithms import RSAAlgorithm
 from app.auth.jwks import KeyStore
 from app.auth.tokens import MOST_CHARACTERS, BadTokenError, Verifier
 from dev.supabase_auth import Issuer
-from tests.identities import ADA
 from tests.signing_in_supabase.key_server import KeyServer, keys
+from tests.support import ADA
 
 SECRET = "the-legacy-secret-of-a-project-that-is-old"  # noqa: S105
 ISSUER = Issuer("https://your-project-ref.supabase.co")

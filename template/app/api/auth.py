@@ -8,9 +8,8 @@ from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import AfterValidator, SecretStr
 
 from app.auth import IdentityDep, unauthorized
-from app.auth.accounts import Email, sign_in_sessions, user_by_id
+from app.auth.accounts import MOST_BYTES, Email, sign_in_sessions, user_by_id
 from app.auth.attempts import TooManyAttemptsError, network_of
-from app.auth.passwords import MOST_BYTES
 from app.auth.sign_in import SignIn, TokenPair
 from app.database.session import ReadSession
 from app.models.user import User

@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from app.auth import attempts, passwords, refresh
-from app.auth.accounts import add_user, normal_email, replace_hash, user_with
+from app.auth import accounts, attempts, refresh
 from app.auth.tokens import Verifier
 from app.database.identity import Identity, Role
 from app.database.session import Sessions, WriteSession, in_transaction
@@ -40,23 +39,23 @@ class SignIn:
     async def register(self, email: str, password: str) -> User:
         """Store a new user. Raises TooManyAttemptsError, as addresses could be tried here, too."""
         await attempts.count(self.sessions, attempts.limits_of(self.settings), self.address, attempts.EVERYBODY)
-        password_hash = await passwords.hash_password(password)
-        return await in_transaction(self.sessions, lambda session: add_user(session, email, password_hash))
+        password_hash = await accounts.hash_password(password)
+        return await in_transaction(self.sessions, lambda session: accounts.add_user(session, email, password_hash))
 
     async def with_password(self, username: str, password: str, scopes: Collection[str]) -> TokenPair | None:
         """Return tokens with those scopes that the user has; all, if none are given. Raises TooManyAttemptsError."""
         email = _email_of(username)
         await attempts.count(self.sessions, attempts.limits_of(self.settings), self.address, email)
-        user = await user_with(self.sessions, email, password)
+        user = await accounts.user_with(self.sessions, email, password)
         if user is None:
             return None
-        renewed = await passwords.hash_password(password) if passwords.is_outdated(user.password_hash) else None
+        renewed = await accounts.hash_password(password) if accounts.is_outdated(user.password_hash) else None
         granted = frozenset(user.scopes) & frozenset(scopes or user.scopes)
 
         async def write(session: WriteSession) -> str:
             await attempts.forgive(session, self.address, email)
             if renewed:
-                await replace_hash(session, user, renewed)
+                await accounts.replace_hash(session, user, renewed)
             return await refresh.start_family(session, user.id, granted, self.settings.refresh_token_lifetime)
 
         refresh_token = await in_transaction(self.sessions, write)
@@ -84,6 +83,6 @@ class SignIn:
 
 def _email_of(username: str) -> str:
     try:
-        return normal_email(username)
+        return accounts.normal_email(username)
     except ValueError:
         return attempts.EVERYBODY  # nobody's

@@ -7,7 +7,7 @@ import pytest
 from argon2 import PasswordHasher, Type
 from httpx import AsyncClient, Response
 
-from app.auth import SCOPES, passwords, scopes
+from app.auth import SCOPES, accounts
 from app.auth.accounts import set_scopes, sign_in_sessions
 from app.auth.attempts import network_of
 from app.database.session import Sessions, in_transaction
@@ -16,13 +16,14 @@ from app.settings import Settings
 EVE = "eve@example.com"
 PASSWORD = "correct horse battery"  # noqa: S105
 
-HASHER = passwords.HASHER
+HASHER = accounts.HASHER
 
 
 @pytest.fixture(autouse=True)
-def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hashes that take no time."""
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+def cheap(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    """Hashes that take no time, and few of them until guessing is refused."""
+    monkeypatch.setattr(accounts, "HASHER", PasswordHasher(time_cost=2, memory_cost=16, parallelism=1))
+    monkeypatch.setattr(settings, "sign_in_limit", 3)
 
 
 def test_what_is_stolen_takes_long_to_guess() -> None:
@@ -84,7 +85,7 @@ async def test_an_unknown_address_is_answered_like_a_wrong_password(
         verified.append(known)
         return False
 
-    monkeypatch.setattr(passwords, "_verify", refuse)
+    monkeypatch.setattr(accounts, "_verify", refuse)
     answers = [await sign_in(client, EVE, "wrong"), await sign_in(client, "nobody@example.com", "wrong")]
     first, second = ({**answer.json(), "request_id": ""} for answer in answers)
     assert first == second
@@ -96,15 +97,15 @@ async def test_an_unknown_address_is_answered_like_a_wrong_password(
 
 async def test_an_outdated_hash_is_replaced(client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     await register(client)
-    monkeypatch.setattr(passwords, "HASHER", PasswordHasher(time_cost=3, memory_cost=16, parallelism=1))
+    monkeypatch.setattr(accounts, "HASHER", PasswordHasher(time_cost=3, memory_cost=16, parallelism=1))
     made: list[str] = []
-    hash_password = passwords.hash_password
+    hash_password = accounts.hash_password
 
     async def record(given: str) -> str:
         made.append(given)
         return await hash_password(given)
 
-    monkeypatch.setattr(passwords, "hash_password", record)
+    monkeypatch.setattr(accounts, "hash_password", record)
     assert [(await sign_in(client)).status_code for _ in range(3)] == [200] * 3
     assert made == [PASSWORD]
 
@@ -164,11 +165,11 @@ async def test_success_takes_failures_back(client: AsyncClient, settings: Settin
 
 def test_an_operator_gives_scopes_and_takes_them(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (([*SCOPES], ", ".join(sorted(SCOPES)) or "no scope"), ([*SCOPES, "--revoke"], "no scope")):
-        scopes.main(["Ada@example.com", *arguments])
+        accounts.main(["Ada@example.com", *arguments])
         assert capsys.readouterr().out == f"ada@example.com has {said}.\n"
     for wrong in (["nobody@example.com"], ["ada"], ["ada@example.com", "no:such"]):
         with pytest.raises(SystemExit):
-            scopes.main(wrong)
+            accounts.main(wrong)
 
 
 @pytest.mark.parametrize(

@@ -2,26 +2,26 @@
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from httpx import AsyncClient
 
 from app.auth import IdentityDep, require_scope
 from app.auth.tokens import AUDIENCE, ISSUER, TYPE, BadTokenError, Verifier
 from app.database.identity import Identity
-from app.main import create_app
-from app.settings import Settings
+from app.database.session import Sessions
 from app.token_keys import private_key, public_key, shared_secret
 from dev.users import new_private_key
-from tests.identities import ADA, BOB, PRIVATE_KEY, VERIFIER, headers_of
-from tests.support import started
+from tests.contract.test_access import ask
+from tests.support import ADA, BOB, PRIVATE_KEY, VERIFIER, headers_of
 
+router = APIRouter()
 KEY = private_key(PRIVATE_KEY)
 OTHER = private_key(new_private_key())
 NOW = int(time.time())
@@ -95,24 +95,22 @@ def test_what_is_no_key_is_refused(read: Callable[[str], object], text: str) -> 
         read(text)
 
 
+@router.get("/reports")
+async def read(_reader: Annotated[Identity, require_scope("reports:read")], identity: IdentityDep) -> str:
+    return str(identity.user_id)
+
+
 @pytest.fixture(scope="module")
-async def guarded(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """A client of an application with a route that demands a scope, and takes who asks twice."""
-    app: FastAPI = create_app(settings)
-
-    @app.get("/reports")
-    async def read(_reader: Annotated[Identity, require_scope("reports:read")], identity: IdentityDep) -> str:
-        return str(identity.user_id)
-
-    async with started(app) as (client, _):
-        yield client
+def guarded(app: FastAPI, running: tuple[AsyncClient, Sessions]) -> AsyncClient:
+    """A client of the application, with a route that demands a scope, and takes who asks twice."""
+    app.include_router(router)
+    return running[0]
 
 
 async def test_without_a_valid_token_one_is_asked_to_sign_in(guarded: AsyncClient) -> None:
     bad = await guarded.get("/reports", headers={"Authorization": f"Bearer {HOSTILE['expired']}"})
     assert (bad.status_code, bad.headers["WWW-Authenticate"]) == (401, 'Bearer error="invalid_token"')
-    del guarded.headers["Authorization"]
-    none = await guarded.get("/reports")
+    none = await ask(guarded, None, "GET", "/reports")
     assert (none.status_code, none.headers["WWW-Authenticate"]) == (401, "Bearer")
 
 

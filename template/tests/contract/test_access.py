@@ -14,8 +14,7 @@ from app.database.identity import ANONYMOUS, ForbiddenError, Identity
 from app.database.session import Sessions, open_transaction
 from app.queries import delete_row, get_row, lock_row, save_row
 from dev.factories import Resource, key_of
-from tests.identities import ADA, BOB, SCOPES, headers_of
-from tests.support import BY_NAME, body_for, each_table, stored, stored_with_links
+from tests.support import ADA, BOB, BY_NAME, SCOPES, body_for, each_table, headers_of, stored, stored_with_links
 
 pytestmark = each_table
 RIVAL = replace(BOB, scopes=SCOPES)

@@ -2,7 +2,6 @@
 
 from typing import Any, get_args
 
-import pytest
 from httpx import AsyncClient
 
 from app.database.base import Base
@@ -22,16 +21,17 @@ async def listed(client: AsyncClient, table: Resource, **query: Any) -> dict[str
 
 
 async def test_no_page_loses_or_repeats_a_row(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
+    before = {str(key_of(row)) for row in await stored(sessions, table, 5)}
     for sort in get_args(table.query.model_fields["sort"].annotation):
-        before = {str(key_of(row)) for row in await stored(sessions, table, 3)}
-        page = await listed(client, table, sort=sort, limit=2)
+        page = await listed(client, table, sort=sort, limit=3)
         seen = [row["id"] for row in page["items"]]
+        meanwhile = {str(key_of(row)) for row in await stored(sessions, table)}
         while page["next_cursor"]:
-            await stored(sessions, table, 1 if len(seen) < 6 else 0)
-            page = await listed(client, table, sort=sort, limit=2, cursor=page["next_cursor"])
+            page = await listed(client, table, sort=sort, limit=3, cursor=page["next_cursor"])
             seen += [row["id"] for row in page["items"]]
         assert len(seen) == len(set(seen))
         assert before <= set(seen)
+        before |= meanwhile
 
 
 async def test_every_order_is_kept(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
@@ -47,9 +47,9 @@ async def test_an_empty_list_is_a_page(client: AsyncClient, table: Resource) -> 
     assert await listed(client, table) == {"items": [], "next_cursor": None}
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "sort=nothing", "nobody_knows=1", "cursor=%00"])
-async def test_a_query_that_makes_no_sense_is_refused(client: AsyncClient, table: Resource, query: str) -> None:
-    assert (await client.get(f"{table.path}?{query}")).status_code == 422
+async def test_a_query_that_makes_no_sense_is_refused(client: AsyncClient, table: Resource) -> None:
+    for query in ("limit=0", "limit=101", "limit=x", "sort=nothing", "nobody_knows=1", "cursor=%00"):
+        assert (await client.get(f"{table.path}?{query}")).status_code == 422, query
 
 
 async def test_a_cursor_belongs_to_its_order(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
@@ -64,13 +64,12 @@ async def test_a_cursor_belongs_to_its_order(client: AsyncClient, sessions: Sess
 
 async def test_filters_narrow_the_list(client: AsyncClient, sessions: Sessions, table: Resource) -> None:
     targets = table.references(required=False)
-    rows = await stored(sessions, table, 3)
+    rows = [(await client.get(table.url_of(row))).json() for row in await stored(sessions, table, 3)]
     for name in table.query.model_fields.keys() - {"limit", "cursor", "sort", "expand"}:
         column, _, bound = name.rpartition("_") if name not in table.table.columns else (name, "", "")
         if column not in table.table.columns:
             continue
-        for row in rows:
-            shown = (await client.get(table.url_of(row))).json()
+        for shown in rows:
             if shown[column] is None:
                 assert column in targets
                 continue

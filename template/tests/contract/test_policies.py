@@ -1,28 +1,30 @@
 """What PostgreSQL itself lets through, for every table, whatever statement the application sends."""
 
 import uuid
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from asyncpg import Connection, InsufficientPrivilegeError
+from fastapi import APIRouter, FastAPI
+from httpx import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
 from app.api import ReadSessionDep, SessionDep
 from app.database.errors import sqlstate
 from app.database.identity import ANONYMOUS, AS_LOGIN, SYSTEM, Identity, MissingIdentityError
-from app.database.row_security.bootstrap import bootstrap
+from app.database.row_security.bootstrap import LOGIN, bootstrap
 from app.database.row_security.check import find_holes
-from app.database.row_security.statements import LOGIN
 from app.database.session import Sessions, open_sessions, open_transaction
-from app.main import create_app
 from app.settings import Settings
 from dev.factories import Resource, key_of
 from tests.contract.test_access import RIVAL, ask, bob_for, is_owned
-from tests.identities import ADA, BOB
-from tests.support import each_table, started, stored_with_links
+from tests.support import ADA, BOB, each_table, stored_with_links
 
+router = APIRouter()
+WHO = sa.text("SELECT current_user, private.current_user_id()")
 REFUSED = "42501"
 OUT_OF_REACH = (
     "TRUNCATE {table}",
@@ -109,19 +111,25 @@ async def test_nobody_gets_round_the_policies(sessions: Sessions, owner: Connect
         assert await outcome(sessions, RIVAL, *statements) == REFUSED, attack
 
 
+@pytest.fixture(scope="module")
+async def unbound(settings: Settings) -> AsyncIterator[Sessions]:
+    """Sessions of one connection, which are nobody's yet."""
+    async with open_sessions(settings.model_copy(update={"pool_size": 1, "max_overflow": 0})) as opened:
+        yield opened
+
+
 @each_table
-async def test_a_connection_keeps_nobody_in_mind(sessions: Sessions, settings: Settings, table: Resource) -> None:
+async def test_a_connection_keeps_nobody_in_mind(sessions: Sessions, unbound: Sessions, table: Resource) -> None:
     adas, bobs = [key_of(await stored_with_links(sessions, table, who)) for who in (ADA, RIVAL)]
     hidden = {ADA: {bobs}, RIVAL: {adas}} if is_owned(table) else {}
     keys = sa.select(next(iter(table.table.primary_key)))
-    async with open_sessions(settings.model_copy(update={"pool_size": 1, "max_overflow": 0})) as unbound:
-        for who in (ADA, RIVAL, SYSTEM, ADA):
-            for make_session in (unbound.of(who).write, unbound.of(who).read):
-                async with make_session.begin() as session:
-                    seen = {adas, bobs} & set(await session.scalars(keys))
-                assert seen == {adas, bobs} - hidden.get(who, set())
-            await nobody_is_left(unbound, table)  # first: a refusal would clean up
-            await nothing_begins(unbound)
+    for who in (ADA, RIVAL, SYSTEM, ADA):
+        for make_session in (unbound.of(who).write, unbound.of(who).read):
+            async with make_session.begin() as session:
+                seen = {adas, bobs} & set(await session.scalars(keys))
+            assert seen == {adas, bobs} - hidden.get(who, set())
+        await nobody_is_left(unbound, table)  # first: a refusal would clean up
+        await nothing_begins(unbound)
 
 
 async def nothing_begins(unbound: Sessions) -> None:
@@ -145,21 +153,21 @@ async def nobody_is_left(unbound: Sessions, table: Resource) -> None:
     lent.close()
 
 
-async def test_a_route_has_a_session_of_who_asks(settings: Settings) -> None:
-    app, who = create_app(settings), sa.text("SELECT current_user, private.current_user_id()")
+@router.get("/writing")
+async def write(session: SessionDep) -> list[str]:
+    return [str(value) for value in (await session.execute(WHO)).one()]
 
-    @app.get("/writing")
-    async def write(session: SessionDep) -> list[str]:
-        return [str(value) for value in (await session.execute(who)).one()]
 
-    @app.get("/reading")
-    async def read(session: ReadSessionDep) -> list[str]:
-        return [str(value) for value in (await session.execute(who)).one()]
+@router.get("/reading")
+async def read(session: ReadSessionDep) -> list[str]:
+    return [str(value) for value in (await session.execute(WHO)).one()]
 
-    async with started(app) as (client, _):
-        for user in (ADA, BOB):
-            for path in ("/writing", "/reading"):
-                assert (await ask(client, user, "GET", path)).json() == ["authenticated", str(user.user_id)]
+
+async def test_a_route_has_a_session_of_who_asks(app: FastAPI, client: AsyncClient) -> None:
+    app.include_router(router)
+    for user in (ADA, BOB):
+        for path in ("/writing", "/reading"):
+            assert (await ask(client, user, "GET", path)).json() == ["authenticated", str(user.user_id)]
 
 
 async def test_bootstrap_can_be_repeated_and_makes_no_other_login(settings: Settings, database_url: str) -> None:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from httpx import AsyncClient
 from pydantic.fields import FieldInfo
@@ -123,10 +122,10 @@ def is_decimal(info: FieldInfo) -> bool:
     return info.annotation in (decimal.Decimal, decimal.Decimal | None)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'"text"', b"null"])
-async def test_a_body_that_is_no_object_is_refused(client: AsyncClient, table: Resource, content: bytes) -> None:
-    answer = await client.post(table.path, content=content, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 422
+async def test_a_body_that_is_no_object_is_refused(client: AsyncClient, table: Resource) -> None:
+    for content in (b"", b"{", b"[]", b'"text"', b"null"):
+        answer = await client.post(table.path, content=content, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 422, content
 
 
 async def test_references_must_exist(client: AsyncClient, sessions: Sessions, table: Resource) -> None:

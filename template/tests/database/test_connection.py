@@ -163,8 +163,8 @@ async def test_the_pool_has_the_size_that_is_set(sessions: Sessions, settings: S
         assert (found.size(), found._max_overflow) == (settings.pool_size + settings.max_overflow, 0)
 
 
-@pytest.fixture
-async def single(settings: Settings, sessions: Sessions) -> AsyncIterator[Sessions]:
+@pytest.fixture(scope="module")
+async def single(settings: Settings) -> AsyncIterator[Sessions]:
     """Sessions of an application with one connection of each kind."""
     async with started(create_app(settings.model_copy(update={"pool_size": 1, "max_overflow": 0}))) as (_, opened):
         yield opened

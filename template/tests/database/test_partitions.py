@@ -19,7 +19,7 @@ from app.database.months import is_partition, month_of, name_of, time_columns, t
 from app.database.partitions import change_month, main
 from app.database.session import Sessions
 from app.settings import Settings, get_settings
-from dev import schema
+from dev.database import prepare_schema
 from dev.factories import Resource, key_of
 from tests.conftest import new_database
 from tests.support import TABLES, body_for, stored
@@ -193,7 +193,7 @@ def prepared(maintenance_url: str) -> Iterator[None]:
     """A database of its own, with the schema and the partitions of these months."""
     with new_database(maintenance_url):
         get_settings.cache_clear()
-        schema.prepare()
+        prepare_schema()
         yield
     get_settings.cache_clear()
 

@@ -7,17 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from asyncpg import Connection, PostgresError
-from fastapi import HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException
 from httpx import AsyncClient
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 
 from app.api import ReadSessionDep, SessionDep
 from app.database.base import Base
 from app.database.session import Sessions, WriteSession, in_transaction
-from app.main import create_app
-from app.settings import Settings
-from tests.support import started
 
+router = APIRouter()
 # Everybody's, so that it is about sessions alone. A name may be there once, but that is checked only at COMMIT.
 CREATE = """
     CREATE SCHEMA marking;
@@ -30,59 +28,67 @@ FAIL = sa.text("INSERT INTO marking.marks (name) VALUES (NULL)")
 COUNT = sa.text("SELECT count(*) FROM marking.marks")
 
 
-@pytest.fixture(scope="module")
-async def marking(settings: Settings, owner: Connection) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
-    """An application whose routes write a mark, and then do what handlers do."""
-    app = create_app(settings)
+@router.post("/write", status_code=201)
+async def write(session: SessionDep) -> None:
+    await session.execute(WRITE)
 
-    @app.post("/write", status_code=201)
-    async def write(session: SessionDep) -> None:
-        await session.execute(WRITE)
 
-    @app.post("/write-twice", status_code=201)
-    async def write_twice(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        await session.execute(WRITE)
+@router.post("/write-twice", status_code=201)
+async def write_twice(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    await session.execute(WRITE)
 
-    @app.post("/write-and-refuse", status_code=201)
-    async def write_and_refuse(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        raise HTTPException(409)
 
-    @app.post("/swallow", status_code=201)
-    async def swallow(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        with suppress(DBAPIError):
+@router.post("/write-and-refuse", status_code=201)
+async def write_and_refuse(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    raise HTTPException(409)
+
+
+@router.post("/swallow", status_code=201)
+async def swallow(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    with suppress(DBAPIError):
+        await session.execute(FAIL)
+
+
+@router.post("/swallow-flush", status_code=201)
+async def swallow_flush(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    session.add(next(iter(Base.registry.mappers)).class_(created_at="never"))
+    with suppress(DBAPIError):
+        await session.flush()
+
+
+@router.post("/swallow-in-driver", status_code=201)
+async def swallow_in_driver(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    with suppress(PostgresError):
+        await driver.execute("SELECT 1 / 0")
+
+
+@router.post("/fail-in-savepoint", status_code=201)
+async def fail_in_savepoint(session: SessionDep) -> None:
+    await session.execute(WRITE)
+    with suppress(DBAPIError):
+        async with session.begin_nested():
             await session.execute(FAIL)
 
-    @app.post("/swallow-flush", status_code=201)
-    async def swallow_flush(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        session.add(next(iter(Base.registry.mappers)).class_(created_at="never"))
-        with suppress(DBAPIError):
-            await session.flush()
 
-    @app.post("/swallow-in-driver", status_code=201)
-    async def swallow_in_driver(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-        with suppress(PostgresError):
-            await driver.execute("SELECT 1 / 0")
+@router.post("/write-while-reading", status_code=201)
+async def write_while_reading(session: ReadSessionDep) -> None:
+    await session.execute(WRITE)
 
-    @app.post("/fail-in-savepoint", status_code=201)
-    async def fail_in_savepoint(session: SessionDep) -> None:
-        await session.execute(WRITE)
-        with suppress(DBAPIError):
-            async with session.begin_nested():
-                await session.execute(FAIL)
 
-    @app.post("/write-while-reading", status_code=201)
-    async def write_while_reading(session: ReadSessionDep) -> None:
-        await session.execute(WRITE)
-
+@pytest.fixture(scope="module")
+async def marking(
+    app: FastAPI, running: tuple[AsyncClient, Sessions], owner: Connection
+) -> AsyncIterator[tuple[AsyncClient, Sessions]]:
+    """The application, with routes that write a mark, and then do what handlers do."""
+    app.include_router(router)
     await owner.execute(CREATE)
-    async with started(app) as opened:
-        yield opened
+    yield running
     await owner.execute("DROP SCHEMA marking CASCADE")
 
 

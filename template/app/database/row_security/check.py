@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.row_security.statements import BODIES, LOGIN, ROLES
+from app.database.row_security.bootstrap import BODIES, LOGIN, ROLES
 
 BOOTSTRAP = "run `uv run --no-dev bootstrap`"
 CONNECT = f"let DATABASE_URL be {LOGIN}, the login that `uv run --no-dev bootstrap` makes"

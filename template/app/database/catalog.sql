@@ -1,0 +1,176 @@
+-- Every object of some schemas: of which other it is a part, what it is called, how it is defined, where it is sorted.
+-- Left out are objects of extensions, and how rows are stored and counted (tablespaces, compression, statistics).
+WITH schemas AS (
+    SELECT *, quote_ident(nspname) AS schema FROM pg_namespace WHERE nspname = ANY(CAST(:schemas AS text[]))
+
+), ours AS (
+    SELECT pg_class.*, schema || '.' || quote_ident(relname) AS relation
+    FROM pg_class JOIN schemas ON schemas.oid = relnamespace
+    WHERE relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass AND objid = pg_class.oid
+            AND (deptype = 'e' OR deptype = 'i' AND relkind = 'S'))  -- an identity's sequence is a part of its column
+
+), functions AS (
+    SELECT pg_proc.*, pg_proc.oid::regprocedure::text AS function
+    FROM pg_proc JOIN schemas ON schemas.oid = pronamespace WHERE NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = pg_proc.oid AND deptype IN ('e', 'i'))
+
+), types AS (
+    SELECT pg_type.*, pg_type.oid::regtype::text AS type
+    FROM pg_type JOIN schemas ON schemas.oid = typnamespace WHERE typtype IN ('e', 'd', 'r') AND NOT EXISTS (
+        SELECT FROM pg_depend WHERE classid = 'pg_type'::regclass AND objid = pg_type.oid AND deptype = 'e')
+
+), sequences AS (
+    SELECT seqrelid, seqtypid, refobjid AS owner, refobjsubid AS part,
+        format('START WITH %s INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s %s', seqstart, seqincrement, seqmin,
+            seqmax, seqcache, CASE WHEN seqcycle THEN 'CYCLE' ELSE 'NO CYCLE' END) AS options
+    FROM pg_sequence LEFT JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = seqrelid
+        AND refclassid = 'pg_class'::regclass AND deptype IN ('a', 'i')
+
+), owned (relation, kind, owner, acl, part) AS (
+    SELECT relation, CAST(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END AS "char"), relowner, relacl, '' FROM ours
+    UNION ALL SELECT relation, 'c', relowner, attacl, format(' (%I)', attname)
+    FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attacl IS NOT NULL
+    UNION ALL SELECT function, 'f', proowner, proacl, '' FROM functions
+    UNION ALL SELECT type, 'T', typowner, typacl, '' FROM types
+    UNION ALL SELECT schema, 'n', nspowner, nspacl, '' FROM schemas
+
+), granted AS (  -- as far as it is not what every new object of the kind has
+    SELECT relation, 'grant to ' AS way, part, item.* FROM owned, LATERAL (
+        SELECT grantee, privilege_type, is_grantable FROM aclexplode(acl)
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(kind, owner))) AS item
+    WHERE acl IS NOT NULL
+    UNION ALL SELECT relation, 'revoked from ', part, item.* FROM owned, LATERAL (
+        SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(kind, owner))
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acl)) AS item
+    WHERE acl IS NOT NULL
+
+), items (relation, name, definition, rank, position, class, object) AS (
+    SELECT schema, 'schema', '', 0, 0, 'pg_namespace'::regclass, oid FROM schemas
+
+    UNION ALL SELECT relation,
+        CASE relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'materialized view' WHEN 'S' THEN 'sequence'
+            WHEN 'f' THEN 'foreign table' WHEN 'c' THEN 'type' ELSE 'table' END,
+        concat_ws(' ', CASE relpersistence WHEN 'u' THEN 'UNLOGGED' END,
+            (SELECT format(CASE WHEN relispartition THEN 'PARTITION OF %s' ELSE 'INHERITS (%s)' END,
+                string_agg(inhparent::regclass::text, ', ' ORDER BY inhseqno))
+                FROM pg_inherits WHERE inhrelid = ours.oid HAVING count(*) > 0),
+            pg_get_expr(relpartbound, oid), 'PARTITION BY ' || pg_get_partkeydef(oid),
+            (SELECT format('AS %s %s', seqtypid::regtype, options) FROM sequences WHERE seqrelid = ours.oid),
+            (SELECT concat_ws(' ', 'SERVER', quote_ident(srvname), 'OPTIONS ' || ftoptions::text)
+                FROM pg_foreign_table JOIN pg_foreign_server AS server ON server.oid = ftserver
+                WHERE ftrelid = ours.oid),
+            'WITH (' || array_to_string(reloptions, ', ') || ')',
+            CASE WHEN relkind IN ('v', 'm') THEN 'AS ' || rtrim(pg_get_viewdef(oid), ';') END),
+        0, 0, 'pg_class'::regclass, oid
+    FROM ours
+
+    UNION ALL SELECT function, CASE prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END,
+        CASE WHEN prokind <> 'a' THEN rtrim(pg_get_functiondef(oid), E'\n') END, 0, 0, 'pg_proc'::regclass, oid
+    FROM functions
+
+    UNION ALL SELECT type, CASE typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' ELSE 'range' END,
+        CASE typtype WHEN 'e' THEN (SELECT string_agg(quote_literal(enumlabel), ', ' ORDER BY enumsortorder)
+            FROM pg_enum WHERE enumtypid = types.oid)
+        WHEN 'r' THEN (SELECT 'SUBTYPE = ' || rngsubtype::regtype FROM pg_range WHERE rngtypid = types.oid)
+        ELSE concat_ws(' ', format_type(typbasetype, typtypmod),
+            (SELECT 'COLLATE ' || types.typcollation::regcollation FROM pg_type AS base
+                WHERE base.oid = types.typbasetype AND base.typcollation <> types.typcollation),
+            CASE WHEN typnotnull THEN 'NOT NULL' END, 'DEFAULT ' || typdefault,
+            (SELECT string_agg(format('CONSTRAINT %I %s', conname, pg_get_constraintdef(oid)), ' ' ORDER BY conname)
+                FROM pg_constraint WHERE contypid = types.oid AND contype = 'c')) END,
+        0, 0, 'pg_type'::regclass, oid
+    FROM types
+
+    UNION ALL SELECT relation, 'owned by', format('%s.%I', owner::regclass, attname), 1, 0, NULL, NULL
+    FROM ours JOIN sequences ON seqrelid = ours.oid JOIN pg_attribute ON attrelid = owner AND attnum = part
+
+    UNION ALL SELECT relation, 'column ' || quote_ident(attname),
+        concat_ws(' ', format_type(atttypid, atttypmod),
+            CASE WHEN attcollation <> typcollation THEN 'COLLATE ' || attcollation::regcollation END,
+            CASE WHEN attnotnull AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = attrelid
+                AND contype = 'n' AND conkey = ARRAY[attnum] AND NOT convalidated) THEN 'NOT NULL' END,
+            CASE attidentity WHEN 'a' THEN 'GENERATED ALWAYS' WHEN 'd' THEN 'GENERATED BY DEFAULT' END || (SELECT
+                format(' AS IDENTITY (%s)', options) FROM sequences WHERE owner = attrelid AND part = attnum),
+            CASE attgenerated WHEN '' THEN 'DEFAULT ' || pg_get_expr(adbin, adrelid)
+                ELSE format('GENERATED ALWAYS AS (%s) %s', pg_get_expr(adbin, adrelid),
+                    CASE attgenerated WHEN 's' THEN 'STORED' ELSE 'VIRTUAL' END) END),
+        2, attnum, NULL, NULL
+    FROM ours JOIN pg_attribute ON attrelid = ours.oid AND attnum > 0 AND NOT attisdropped AND NOT relispartition
+        JOIN pg_type ON pg_type.oid = atttypid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+    WHERE relkind IN ('r', 'p', 'f', 'c')
+
+    UNION ALL SELECT relation, 'constraint ' || quote_ident(conname), pg_get_constraintdef(pg_constraint.oid), 3, 0,
+        'pg_constraint'::regclass, pg_constraint.oid
+    FROM ours JOIN pg_constraint ON conrelid = ours.oid AND conislocal AND conparentid = 0
+    WHERE contype NOT IN ('n', 't') OR NOT convalidated  -- a column says NOT NULL, a trigger is one
+
+    UNION ALL SELECT relation, 'index ' || quote_ident(named.relname), concat_ws(' ',
+            replace(pg_get_indexdef(indexrelid), ' ON ONLY ', ' ON '),
+            CASE WHEN NOT indisvalid THEN '/* INVALID */' END), 4, 0,
+        'pg_class'::regclass, indexrelid
+    FROM ours JOIN pg_index ON indrelid = ours.oid
+        JOIN pg_class AS named ON named.oid = indexrelid AND NOT named.relispartition
+    WHERE NOT indisvalid OR NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid AND contype <> 'f')
+
+    UNION ALL SELECT relation, 'statistics ' || quote_ident(stxname), pg_get_statisticsobjdef(extended.oid), 5, 0,
+        'pg_statistic_ext'::regclass, extended.oid
+    FROM ours JOIN pg_statistic_ext AS extended ON stxrelid = ours.oid
+
+    UNION ALL SELECT relation, 'rule ' || quote_ident(rulename), rtrim(pg_get_ruledef(pg_rewrite.oid), ';'), 6, 0,
+        'pg_rewrite'::regclass, pg_rewrite.oid
+    FROM ours JOIN pg_rewrite ON ev_class = ours.oid AND rulename <> '_RETURN'
+
+    UNION ALL SELECT relation, 'trigger ' || quote_ident(tgname), concat_ws('; ', pg_get_triggerdef(pg_trigger.oid),
+            'ALTER TABLE ' || relation || CASE tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'R' THEN ' ENABLE REPLICA'
+                WHEN 'A' THEN ' ENABLE ALWAYS' END || ' TRIGGER ' || quote_ident(tgname)), 7, 0,
+        'pg_trigger'::regclass, pg_trigger.oid
+    FROM ours JOIN pg_trigger ON tgrelid = ours.oid AND NOT tgisinternal AND tgparentid = 0
+
+    UNION ALL SELECT relation, 'replica identity', CASE relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
+        ELSE (SELECT format('USING INDEX %I', named.relname) FROM pg_index JOIN pg_class AS named
+            ON named.oid = indexrelid WHERE indrelid = ours.oid AND indisreplident) END, 8, 0, NULL, NULL
+    FROM ours WHERE relkind IN ('r', 'p') AND relreplident <> 'd'
+
+    UNION ALL SELECT relation, 'row security', concat_ws(', ',
+        CASE WHEN relrowsecurity THEN 'ENABLE ROW LEVEL SECURITY' END,
+        CASE WHEN relforcerowsecurity THEN 'FORCE ROW LEVEL SECURITY' END), 9, 0, NULL, NULL
+    FROM ours WHERE relrowsecurity OR relforcerowsecurity
+
+    UNION ALL SELECT relation, 'missing row security', 'DISABLE ROW LEVEL SECURITY', 9, 0, NULL, NULL
+    FROM ours JOIN pg_inherits ON inhrelid = ours.oid JOIN pg_class AS parent ON parent.oid = inhparent
+    WHERE ours.relispartition AND parent.relrowsecurity AND NOT ours.relrowsecurity
+        AND pg_get_expr(ours.relpartbound, ours.oid) <> 'DEFAULT'
+
+    UNION ALL SELECT relation, 'policy ' || quote_ident(polname), concat_ws(' ',
+        CASE WHEN NOT polpermissive THEN 'AS RESTRICTIVE' END, 'FOR ' || CASE polcmd WHEN 'r' THEN 'SELECT'
+            WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END,
+        'TO ' || (SELECT string_agg(role, ', ' ORDER BY role COLLATE "C") FROM unnest(polroles) AS number,
+            LATERAL (SELECT CASE number WHEN 0 THEN 'PUBLIC' ELSE number::regrole::text END) AS named (role)),
+        'USING (' || pg_get_expr(polqual, polrelid) || ')',
+        'WITH CHECK (' || pg_get_expr(polwithcheck, polrelid) || ')'), 10, 0, 'pg_policy'::regclass, pg_policy.oid
+    FROM ours JOIN pg_policy ON polrelid = ours.oid
+
+    UNION ALL SELECT relation, concat(way, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END,
+            CASE WHEN is_grantable AND way LIKE 'grant%' THEN ' WITH GRANT OPTION' END),
+        string_agg(privilege_type || part, ', ' ORDER BY
+            array_position('{SELECT,INSERT,UPDATE,DELETE}', privilege_type), privilege_type, part), 11, 0, NULL, NULL
+    FROM granted GROUP BY relation, way, grantee, is_grantable
+
+    UNION ALL SELECT relation, 'owner', owner::regrole::text, 12, 0, NULL, NULL  -- where it is not that of most objects
+    FROM owned WHERE kind NOT IN ('c', 'n') AND owner <> (SELECT mode() WITHIN GROUP (ORDER BY owner) FROM owned)
+
+    UNION ALL SELECT schema, format('default grant to %s on %s of %s', role, kind, defaclrole::regrole),
+        format('ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA %s GRANT %s ON %s TO %s', defaclrole::regrole, schema,
+            string_agg(privilege_type, ', ' ORDER BY privilege_type), kind, role), 13, 0, NULL, NULL
+    FROM schemas JOIN pg_default_acl ON defaclnamespace = schemas.oid, aclexplode(defaclacl), LATERAL (
+        SELECT CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
+            ELSE 'TYPES' END, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END) AS named (kind, role)
+    GROUP BY schema, defaclrole, kind, role
+)
+SELECT relation, name, coalesce(definition, '') AS definition, rank, position FROM items
+UNION ALL SELECT relation, 'comment on ' || name, quote_literal(description), 14, position
+FROM items JOIN pg_description ON objoid = object AND classoid = class AND objsubid = 0
+UNION ALL SELECT relation, 'comment on column ' || quote_ident(attname), quote_literal(description), 14, attnum
+FROM ours JOIN pg_description ON objoid = ours.oid AND classoid = 'pg_class'::regclass
+    JOIN pg_attribute ON attrelid = ours.oid AND attnum = objsubid AND attnum > 0

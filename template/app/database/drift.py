@@ -1,0 +1,103 @@
+"""How the database differs from the models: nothing that PostgreSQL knows of a schema is left out."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from app.database.catalog import WHOLE, Item, made_schemas, make_schemas, our_tables, read_catalog, statements_of
+from app.database.errors import sqlstate
+
+SUFFIX = "__models"
+LIMIT = sa.text("SET LOCAL lock_timeout = '2s'")  # a foreign key locks what it refers to, which may be `auth.users`
+REASONS = {
+    "42501": "the login of MIGRATION_DATABASE_URL needs CREATE on the database, and REFERENCES on what is not ours",
+    "55P03": "somebody holds a lock of a table that is not ours: try again",
+    "25006": "this server is a replica",
+}
+ADVICE = {
+    "/* INVALID */": ": its build has failed, so drop it and create it again",
+    " NOT VALID": ": VALIDATE CONSTRAINT is still to be done",
+}
+# A list of values has its casts elsewhere when it was dumped and restored, or its text was run again.
+LITERAL = re.compile(r"\(('(?:[^']|'')*')::character varying\)::text|('(?:[^']|'')*')::(?:character varying|text)\b")
+LITERALS = re.compile(r"\((ARRAY\[[^\[\]]*\])\)::text\[\]")
+
+Catalog = Mapping[tuple[str, str], str]
+
+
+def differences(connection: sa.Connection) -> list[str]:
+    """Return a line for each object that the database has otherwise than the models, or one of the two has not.
+
+    SystemExit says why the models cannot be made, which is done beside what is there and taken back.
+    """
+    return list(compare(*catalogs(connection)))
+
+
+def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
+    """Return what the database has, and what the models make."""
+    found, wanted = read_catalog(connection, made_schemas()), read_models(connection)
+    # In `private` others may have tables, too.
+    made = {item.relation for item in wanted}
+    found = [item for item in found if item.relation in made or not item.relation.startswith("private.")]
+    said = _by_name(wanted)
+    return {key: _in_words_of(said.get(key), text) for key, text in _by_name(found).items()}, said
+
+
+def read_models(connection: sa.Connection) -> list[Item]:
+    """Return what the models make, as the database writes it.
+
+    It is made in schemas with other names, read and taken back: nobody sees it.
+    """
+    names = "|".join(sorted(map(re.escape, made_schemas())))
+    there, beside = re.compile(rf'\b({names})(?="?\.)|(?<=SCHEMA )({names})\b'), re.compile(rf"({names}){SUFFIX}")
+    try:
+        with connection.begin_nested() as savepoint:
+            connection.execute(LIMIT)
+            for statement in (*make_schemas(), *statements_of(our_tables())):
+                connection.exec_driver_sql(there.sub(rf"\g<0>{SUFFIX}", statement))
+            items = read_catalog(connection, [schema + SUFFIX for schema in made_schemas()])
+            savepoint.rollback()
+    except DBAPIError as error:
+        reason = REASONS.get(sqlstate(error) or "", f"{error.orig} in {error.statement}")
+        raise SystemExit(f"The models cannot be made, to be compared with the database: {reason}.") from error
+    return [Item(*(beside.sub(r"\1", part) for part in item)) for item in items]
+
+
+def compare(found: Catalog, wanted: Catalog) -> Iterator[str]:
+    """Yield a line for each difference."""
+    for relation, name in sorted(found.keys() | wanted.keys()):
+        there, said = found.get((relation, name)), wanted.get((relation, name))
+        if there == said or (name not in WHOLE and _has(found, relation) != _has(wanted, relation)):
+            continue  # what is missing as a whole is named once
+        which = relation if "." in relation else f"schema {relation}"
+        line = f"{name} {relation}" if name in WHOLE else f"{name} of {which}"
+        if said is None:
+            line += f": not in the models, in the database{_shown(there)}"
+        elif there is None:
+            line += f": not in the database, in the models{_shown(said)}"
+        else:
+            line += f": in the database{_shown(there) or ' nothing'}, in the models{_shown(said) or ' nothing'}"
+        yield line + next((advice for end, advice in ADVICE.items() if (there or "").endswith(end)), "")
+
+
+def _by_name(items: Iterable[Item]) -> Catalog:
+    return {(item.relation, item.name): item.definition for item in items}
+
+
+def _in_words_of(said: str | None, there: str) -> str:
+    """Return what is there, in the words of the models where that is the same."""
+    return said if said and _plain(said) == _plain(there) else there
+
+
+def _plain(definition: str) -> str:
+    return LITERALS.sub(r"\1", LITERAL.sub(r"\1\2", definition))
+
+
+def _has(catalog: Catalog, relation: str) -> bool:
+    return any((relation, kind) in catalog for kind in WHOLE)
+
+
+def _shown(definition: str | None) -> str:
+    return f" {' '.join(definition.split())}" if definition else ""
