@@ -7,9 +7,10 @@ from shutil import copytree
 import pytest
 
 from dev.postgres import Server
+from mutants import Mutant
 from projects import ROOT, Render, run, run_suite
 from supabase_mutants import MUTANTS, OF_USERS
-from test_mutants import PYTEST, QUICK, Mutant, noticed_by
+from test_mutants import PYTEST, QUICK, noticed_by
 from test_proofs import ALL_PROOFS
 
 PROOFS = "tests/signing_in_supabase"
