@@ -14,6 +14,7 @@ def proof(file: str, words: str) -> str:
 TWO = proof("at_once", "the second of two deployments waits and each revision runs once")
 ENDED = proof("at_once", "one that is ended leaves neither lock nor half a revision")
 AGAIN = proof("at_once", "where somebody holds a lock it steps back and tries again")
+SHARED = proof("at_once", "the statements of a transaction share the time to wait for locks")
 GIVES_UP = proof("at_once", "it gives up after some attempts and nothing has changed")
 PATIENT = proof("at_once", "concurrently waits longer as nobody waits behind it")
 AFTERWARDS = proof("at_once", "what follows concurrently is not as patient")
@@ -34,7 +35,8 @@ ERROR = proof("commands", "an error is one sentence without values and takes its
 WAIT = 'connection.scalar(sa.text(f"SELECT pg_advisory_lock({LOCK})"))'
 CHECK = "        check_steps(steps, self.settings, self.connection"
 GIVE_UP = "if sqlstate(error) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:"
-PATIENCE = 'if " CONCURRENTLY" in statement:\n            cursor.execute(f"SET lock_timeout = \'{%s}\'")'
+PATIENCE = """if CONCURRENTLY.match(statement):
+            cursor.execute(f"SET lock_timeout = '{self.settings.%s * 1000:.0f}ms'")"""
 RESTORE = "_set(connection, before, nested=nested)"
 OF_REVISION = 'getattr(step.revision.module, "irreversible", None)'
 
@@ -47,12 +49,13 @@ MUTANTS = [
     Mutant("keeps the lock", GUARDS, "SELECT pg_advisory_unlock({LOCK})", "SELECT true", HANDED_OVER),
     Mutant("goes on without its client", GUARDS, 'f"{settings.client_check_interval}s"', '"0"', ENDED),
     # --- Limits ---
-    Mutant("waits for locks", GUARDS, "{settings.migration_lock_timeout * 1000:.0f}ms", "0", GIVES_UP),
+    Mutant("waits for locks", GUARDS, "left = max(", "left = 0 * max(", GIVES_UP),
+    Mutant("gives each statement all the time", GUARDS, " - (self.started - self.since)", "", SHARED),
     Mutant("never tries again", RUNNER, GIVE_UP, "if True:", AGAIN),
     Mutant("tries anything again", RUNNER, GIVE_UP, "if attempt == ATTEMPTS:", ERROR),
     Mutant("never ends a statement", GUARDS, "{settings.migration_statement_timeout * 1000:.0f}ms", "0", TOO_LONG),
-    Mutant("breaks CONCURRENTLY off", GUARDS, PATIENCE % "patience", "pass", PATIENT),
-    Mutant("is as patient afterwards", GUARDS, PATIENCE % "limit", "pass", AFTERWARDS),
+    Mutant("breaks CONCURRENTLY off", GUARDS, PATIENCE % "migration_wait", "pass", PATIENT),
+    Mutant("is as patient afterwards", GUARDS, PATIENCE % "migration_lock_timeout", "pass", AFTERWARDS),
     Mutant("leaves limits behind", GUARDS, f"        raise\n    {RESTORE}", "        raise", HANDED_OVER),
     Mutant("leaves limits behind errors", GUARDS, f"            {RESTORE}", "            pass", HANDED_OVER),
     # --- The gate ---

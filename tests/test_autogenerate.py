@@ -2,10 +2,10 @@
 
 import re
 import subprocess
-import sysconfig
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ REWRITES = "changing-column-type"
 def lint_of(test: str) -> Callable[[str, Path], str]:
     """The function by which projects let squawk read their revisions: a part of their test that needs no project."""
     parts = re.findall(r"^(?:SQUAWK = .*?(?=\nVIEWS)|def lint.*?(?=\n\n\n))", test, re.DOTALL | re.MULTILINE)
-    names: dict[str, Any] = {"re": re, "subprocess": subprocess, "sysconfig": sysconfig, "Path": Path}
+    names: dict[str, Any] = {"re": re, "subprocess": subprocess, "metadata": metadata, "Path": Path}
     exec("\n".join(parts), names)  # noqa: S102
     found: Callable[[str, Path], str] = names["lint"]
     return found

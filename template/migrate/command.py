@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.database.drift import differences
 from app.database.engine import open_migration_connection
+from app.database.errors import sqlstate
 from app.settings import get_settings
 from migrate import UnknownRevisionError, alembic_config, pending, require_one_head
 from migrate.guards import ask, limited
@@ -33,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CommandError as error:
         sys.exit(str(error))
     except DBAPIError as error:
-        sys.exit(f"PostgreSQL says: {getattr(error.driver_exception, 'message', error.orig)}")
+        owner = " Is MIGRATION_DATABASE_URL the login that owns the tables?" if sqlstate(error) == "42501" else ""
+        sys.exit(f"PostgreSQL says: {getattr(error.driver_exception, 'message', error.orig)}.{owner}")
     except KeyboardInterrupt:
         sys.exit("Stopped. What was not reported as done was not done.")
 
@@ -100,11 +102,13 @@ def _problems(connection: sa.Connection) -> list[str]:
 
 
 def keep_schema() -> None:
-    """In development, write down what the schema is now, for reviews."""
+    """In development, write down for reviews what the schema is now, or say how it is not what the models say."""
     if get_settings().environment != "development":
         return
-    text = asyncio.run(_on_database(schema_of))
-    if not SCHEMA.exists() or SCHEMA.read_text() != text:
+    left, text = asyncio.run(_on_database(lambda connection: (differences(connection), schema_of(connection))))
+    if left:
+        print(f"{SCHEMA.name} stays as it is, since database and models differ:", *left, sep="\n  ")
+    elif not SCHEMA.exists() or SCHEMA.read_text() != text:
         SCHEMA.write_text(text)
         print(f"Wrote {SCHEMA.name}: commit it with the revision.")
 

@@ -21,6 +21,7 @@ REWRITES = (
     f'that it is meant: op.execute("{IGNORE} {{}}")'
 )
 IN_PARTS = "Those who write wait meanwhile: to every partition of a table at once, PostgreSQL cannot do it otherwise."
+RENAMED = "If a column of {} is to be called otherwise: this drops its values. The README renames it and keeps them."
 EMPTY = "No row has a value here yet. Before the next revision: deploy what writes one, and fill those that are there."
 
 
@@ -72,6 +73,8 @@ class TableChange:
 
     def add(self) -> None:
         """Add it to the plan."""
+        if self.lost and any(isinstance(op, ops.AddColumnOp) for op in self.ops):
+            self.plan.add(RemarkOp(RENAMED.format(self.name)))
         for op in self.ops:
             if self.in_parts and isinstance(op, BUILT | ops.CreateForeignKeyOp):
                 self._wait(op)

@@ -47,7 +47,7 @@ def irreversible_because(revision: str) -> str | None:
     statements, header = _read(file)
     if reason := IRREVERSIBLE.search(header):
         return reason[1]
-    return None if statements else f"{file.name} has no statement."
+    return None if statements else f"{file.name} has no statement: write it, or say why with `-- irreversible: …`."
 
 
 def _file(revision: str | Path, direction: str) -> Path:

@@ -116,6 +116,8 @@ def _left(side: Catalog, other: Catalog, seen: set[tuple[str, str]]) -> Mapping[
     def is_left(relation: str, name: str) -> bool:
         if name in WHOLE:  # tables come and go by Alembic
             return name != "schema" and relation != TOUCH and (name != "table" or (relation, name) in other)
+        if (relation, "table") in side.keys() - other.keys():
+            return False
         return not name.startswith(SEEN) and (relation, name.partition(" ")[2]) not in seen
 
     return {key: text for key, text in side.items() if is_left(*key)}

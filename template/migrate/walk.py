@@ -30,6 +30,7 @@ Values = Mapping[str, Any]
 # Milliseconds for a lock. Less than the server's deadlock_timeout, which is a second: it is the backfill that steps
 # back, and no request that fails.
 PATIENCE = 500
+COUNTING = 10_000  # milliseconds
 ATTEMPTS = 6  # in half a minute, after which the server has ended a transaction that idles
 REST = 0.25  # of the time that a batch has taken
 BUSY = RETRYABLE | {"55P03"}
@@ -108,6 +109,7 @@ class Walk:
         """Return how many rows are left; None where it takes too long to count them."""
 
         async def count(session: WriteSession) -> int:
+            await session.execute(sa.text(f"SET LOCAL statement_timeout = {COUNTING}"))
             rows = (await self._rows(session)).order_by(None).subquery()
             return (await session.execute(sa.select(sa.func.count()).select_from(rows))).scalar_one()
 

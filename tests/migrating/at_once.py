@@ -156,6 +156,16 @@ def test_what_follows_concurrently_is_not_as_patient(deployment: Deployment) -> 
     assert done.said.count("again in") == 4, done.said
 
 
+def test_the_statements_of_a_transaction_share_the_time_to_wait_for_locks(deployment: Deployment) -> None:
+    note = "op.execute(\"INSERT INTO app.limits SELECT current_setting('lock_timeout')\")"
+    deployment.add(
+        "0002", f"op.execute('CREATE TABLE app.limits (its text)')\n    op.execute('SELECT pg_sleep(0.4)')\n    {note}"
+    )
+    assert deployment.migrate(MIGRATION_LOCK_TIMEOUT="0.5").code == 0
+    (left,) = deployment.ask("SELECT its FROM app.limits")
+    assert left == "100ms"
+
+
 def test_a_statement_that_takes_too_long_is_ended_and_not_repeated(deployment: Deployment) -> None:
     deployment.add("0002", f"{TABLE}\n    op.execute('SELECT pg_sleep(5)')")
     done = deployment.migrate(MIGRATION_STATEMENT_TIMEOUT="0.3")

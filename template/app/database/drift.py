@@ -6,14 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from app.database.base import Base
 from app.database.catalog import WHOLE, Item, made_schemas, make_schemas, our_tables, read_catalog, statements_of
 from app.database.errors import sqlstate
 
 SUFFIX = "__models"
-LIMIT = sa.text("SET LOCAL lock_timeout = '2s'")  # a foreign key locks what it refers to, which may be `auth.users`
+CODE = {"view", "materialized view", "function", "procedure", "aggregate"}
 REASONS = {
-    "42501": "the login of MIGRATION_DATABASE_URL needs CREATE on the database, and REFERENCES on what is not ours",
-    "55P03": "somebody holds a lock of a table that is not ours: try again",
+    "42501": "the login of MIGRATION_DATABASE_URL needs CREATE on the database",
     "25006": "this server is a replica",
 }
 ADVICE = {
@@ -38,9 +38,9 @@ def differences(connection: sa.Connection) -> list[str]:
 def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
     """Return what the database has, and what the models make."""
     found, wanted = read_catalog(connection, made_schemas()), read_models(connection)
-    # In `private` others may have tables, too.
-    made = {item.relation for item in wanted}
-    found = [item for item in found if item.relation in made or not item.relation.startswith("private.")]
+    # In `private` others may have tables, too; but what runs or shows something there is the models' affair.
+    looked_at = {item.relation for item in wanted} | {item.relation for item in found if item.name in CODE}
+    found = [item for item in found if item.relation in looked_at or not item.relation.startswith("private.")]
     said = _by_name(wanted)
     return {key: _in_words_of(said.get(key), text) for key, text in _by_name(found).items()}, said
 
@@ -48,13 +48,21 @@ def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
 def read_models(connection: sa.Connection) -> list[Item]:
     """Return what the models make, as the database writes it.
 
-    It is made in schemas with other names, read and taken back: nobody sees it.
+    It is made in schemas with other names, read and taken back: nobody sees it. So are tables that are not ours, such
+    as `auth.users`: a reference to the real one would lock it.
     """
     names = "|".join(sorted(map(re.escape, made_schemas())))
-    there, beside = re.compile(rf'\b({names})(?="?\.)|(?<=SCHEMA )({names})\b'), re.compile(rf"({names}){SUFFIX}")
+    others = [table for table in Base.metadata.sorted_tables if table not in our_tables()]
+    schemas = "|".join(sorted({re.escape(str(table.schema)) for table in others})) or names
+    there = re.compile(rf'\b({names})(?="?\.)|(?<=SCHEMA )({names})\b|(?<=REFERENCES )({schemas})(?="?\.)')
+    beside = re.compile(rf"({names}|{schemas}){SUFFIX}")
     try:
         with connection.begin_nested() as savepoint:
-            connection.execute(LIMIT)
+            for schema in {f"{table.schema}{SUFFIX}" for table in others}:
+                connection.execute(sa.schema.CreateSchema(schema))
+            for table in others:
+                twin = table.to_metadata(sa.MetaData(), schema=f"{table.schema}{SUFFIX}")
+                connection.execute(sa.schema.CreateTable(twin))
             for statement in (*make_schemas(), *statements_of(our_tables())):
                 connection.exec_driver_sql(there.sub(rf"\g<0>{SUFFIX}", statement))
             items = read_catalog(connection, [schema + SUFFIX for schema in made_schemas()])
