@@ -35,8 +35,6 @@ ERROR = proof("commands", "an error is one sentence without values and takes its
 WAIT = 'connection.scalar(sa.text(f"SELECT pg_advisory_lock({LOCK})"))'
 CHECK = "        check_steps(steps, self.settings, self.connection"
 GIVE_UP = "if sqlstate(error) != LOCK_NOT_AVAILABLE or attempt == ATTEMPTS:"
-PATIENCE = """if CONCURRENTLY.match(statement):
-            cursor.execute(f"SET lock_timeout = '{self.settings.%s * 1000:.0f}ms'")"""
 RESTORE = "_set(connection, before, nested=nested)"
 OF_REVISION = 'getattr(step.revision.module, "irreversible", None)'
 
@@ -49,13 +47,13 @@ MUTANTS = [
     Mutant("keeps the lock", GUARDS, "SELECT pg_advisory_unlock({LOCK})", "SELECT true", HANDED_OVER),
     Mutant("goes on without its client", GUARDS, 'f"{settings.client_check_interval}s"', '"0"', ENDED),
     # --- Limits ---
-    Mutant("waits for locks", GUARDS, "left = max(", "left = 0 * max(", GIVES_UP),
+    Mutant("waits for locks", GUARDS, "seconds = max(", "seconds = 0 * max(", GIVES_UP),
     Mutant("gives each statement all the time", GUARDS, " - (self.started - self.since)", "", SHARED),
     Mutant("never tries again", RUNNER, GIVE_UP, "if True:", AGAIN),
     Mutant("tries anything again", RUNNER, GIVE_UP, "if attempt == ATTEMPTS:", ERROR),
     Mutant("never ends a statement", GUARDS, "{settings.migration_statement_timeout * 1000:.0f}ms", "0", TOO_LONG),
-    Mutant("breaks CONCURRENTLY off", GUARDS, PATIENCE % "migration_wait", "pass", PATIENT),
-    Mutant("is as patient afterwards", GUARDS, PATIENCE % "migration_lock_timeout", "pass", AFTERWARDS),
+    Mutant("breaks CONCURRENTLY off", GUARDS, "seconds = self.settings.migration_wait", "pass", PATIENT),
+    Mutant("is always patient", GUARDS, "if CONCURRENTLY.match(statement):", "if adapter.autocommit:", AFTERWARDS),
     Mutant("leaves limits behind", GUARDS, f"        raise\n    {RESTORE}", "        raise", HANDED_OVER),
     Mutant("leaves limits behind errors", GUARDS, f"            {RESTORE}", "            pass", HANDED_OVER),
     # --- The gate ---

@@ -163,7 +163,7 @@ def test_a_login_that_owns_nothing_makes_nothing(project: Path, database: str) -
 
 
 def test_help_says_what_the_exit_code_means(project: Path) -> None:
-    assert "and 1 where something is left to do" in create(project, "postgresql://x/y", "--help")[1]
+    assert "The exit code is 1" in create(project, "postgresql://x/y", "--help")[1]
 
 
 # --- What differs ---

@@ -4,6 +4,7 @@ import asyncio
 import re
 import sys
 import tomllib
+import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
 from shutil import copytree
@@ -121,10 +122,10 @@ class Project:
             (self.folder / BACKFILL).parent.mkdir(exist_ok=True)
             (self.folder / BACKFILL).write_text(step.backfill)
         if self.autogenerates:
-            alembic(self.folder, self.development, "revision --autogenerate -m renamed", "upgrade head")
+            alembic(self.folder, self.development, f"revision --autogenerate -m {uuid.uuid4().hex[:8]}", "upgrade head")
         elif self.has_alembic:
-            alembic(self.folder, self.development, "revision -m renamed")
-            up = max((self.folder / "alembic/versions").glob("*_renamed.up.sql"))
+            alembic(self.folder, self.development, f"revision -m {uuid.uuid4().hex[:8]}")
+            up = max((self.folder / "alembic/versions").glob("*.up.sql"), key=lambda file: file.stat().st_mtime_ns)
             up.write_text(step.sql)
             up.with_name(up.name.replace(".up.", ".down.")).write_text("-- irreversible: not told here\n")
         return self.folder

@@ -39,7 +39,7 @@ def until(deployment: Deployment, query: str) -> None:
 
     async def look() -> None:
         connection = await asyncpg.connect(deployment.url)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(15):
             while await connection.fetch(f"SELECT 1 FROM pg_stat_activity WHERE {query}") == []:  # noqa: ASYNC110, S608
                 await asyncio.sleep(0.02)
         await connection.close()
@@ -150,7 +150,7 @@ def test_what_follows_concurrently_is_not_as_patient(deployment: Deployment) -> 
     deployment.add("0002", TABLE)
     deployment.migrate()
     again = INDEX.replace("CONCURRENTLY ix", "CONCURRENTLY IF NOT EXISTS ix").replace("DROP", "SELECT 1 -- DROP")
-    deployment.add("0003", f"{again}\n    op.execute('DROP TABLE app.things')", after="0002")
+    deployment.add("0003", f"{again}\n        op.execute('DROP TABLE IF EXISTS app.things')", after="0002")
     with held(deployment, "BEGIN; LOCK TABLE app.things IN ACCESS SHARE MODE"):
         done = deployment.migrate(MIGRATION_LOCK_TIMEOUT="0.03", MIGRATION_WAIT="60")
     assert done.said.count("again in") == 4, done.said
