@@ -192,6 +192,12 @@ HOLES = {
         "TO authenticated for owner_select ON app.orders",
         "ALTER POLICY",
     ),
+    "view in private": Hole(
+        "CREATE VIEW private.all_orders AS TABLE app.orders; GRANT SELECT ON private.all_orders TO authenticated",
+        "DROP VIEW private.all_orders",
+        "A view shows what its owner sees: run ALTER VIEW",
+        "for private.all_orders",
+    ),
     "view": Hole(
         "CREATE VIEW app.all_orders AS TABLE app.orders; GRANT SELECT ON app.all_orders TO authenticated",
         "DROP VIEW app.all_orders",
@@ -282,6 +288,18 @@ FINE = {
     "a materialized view of nobody's": (
         "CREATE MATERIALIZED VIEW app.copies AS TABLE app.orders",
         "DROP MATERIALIZED VIEW app.copies",
+    ),
+    "FORCE that a migration has lifted while it compares references": (
+        (
+            "ALTER TABLE app.orders NO FORCE ROW LEVEL SECURITY;"
+            "ALTER TABLE app.order_lines NO FORCE ROW LEVEL SECURITY;"
+            "ALTER TABLE app.order_lines ADD CONSTRAINT late FOREIGN KEY (owner_id, order_id) "
+            "REFERENCES app.orders (owner_id, id) NOT VALID"
+        ),
+        (
+            "ALTER TABLE app.order_lines DROP CONSTRAINT late, FORCE ROW LEVEL SECURITY;"
+            "ALTER TABLE app.orders FORCE ROW LEVEL SECURITY"
+        ),
     ),
     "a function of private": (
         "CREATE FUNCTION private.f() RETURNS int LANGUAGE sql SECURITY DEFINER SET search_path = '' AS 'SELECT 1'",

@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 import sqlalchemy as sa
 
-SECONDS = 30
+SECONDS = 12
 REVISION = """
 from alembic import op
 
