@@ -20,9 +20,8 @@ QUERIES, CUSTOMER_QUERIES = "app/queries/__init__.py", "app/queries/customer.py"
 CUSTOMER, INVOICE, ROOM = "app/models/customer.py", "app/models/invoice.py", "app/models/room.py"
 ENGINE, CONNECTION, SESSION = (f"app/database/{name}.py" for name in ("engine", "connection", "session"))
 DEPENDENCIES, BASE = "app/api/__init__.py", "app/database/base.py"
-BINDING, POLICIES, FUNCTIONS = (
-    f"app/database/row_security/{name}.py" for name in ("__init__", "policies", "bootstrap")
-)
+BINDING = POLICIES = "app/database/row_security/__init__.py"
+FUNCTIONS = "app/database/row_security/bootstrap.py"
 
 THE_SYSTEM = '__import__("app.database.identity").database.identity.SYSTEM'
 BELIEVE = (
