@@ -50,6 +50,7 @@ def test_rows_stay(migrations: str, answers: dict[str, Any], released: Path, pla
     signed_in = (project / "app/auth").exists()
     type_in(project, SAMPLE.format("__import__('dev.users').users.sample_user()" if signed_in else ""))
     if migrations != "none":
+        type_in(project, "uv run dev migrate")
         commit(project, "schema.sql")
 
     commands = update(project, tables=AFTER)
