@@ -103,7 +103,11 @@ def test_what_is_irreversible_is_refused_before_anything_else_goes(deployment: D
     deployment.add("0002", "pass", head="irreversible = 'the old names are gone'\n")
     deployment.add("0003", TABLE, DROP, after="0002")
     deployment.migrate()
-    for command in (["migrate.command", "down", "-2", "--yes", "--in-production"], ["alembic", "downgrade", "base"]):
+    for command in (
+        ["migrate.command", "down", "-2", "--yes", "--in-production"],
+        ["alembic", "downgrade", "base"],
+        ["alembic", "downgrade", "0003:base", "--sql"],
+    ):
         done = deployment.run(*command, ENVIRONMENT="development")
         assert done.code != 0
         assert "Revision 0002 is irreversible: the old names are gone\n" in done.said
