@@ -140,7 +140,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, temporary_server() as server:
         # Copied without the history: the files as they lie here, not as they were committed.
         source = Path(folder, "template")
-        shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", ".dev", "tests", "__pycache__"))
+        shutil.copytree(
+            ROOT, source, ignore=shutil.ignore_patterns(".git", ".venv", ".dev", "node_modules", "tests", "__pycache__")
+        )
         for auth in ("none", "password"):
             project, database = Path(folder, auth), f"shop_{auth}"
             run_copy(str(source), project, data={"auth": auth}, defaults=True, quiet=True)

@@ -15,7 +15,7 @@ from pytest_copie.plugin import Copie
 
 from dev.postgres import Server, temporary_server
 
-pytest.register_assert_rewrite("first_revision", "projects", "updating")
+pytest.register_assert_rewrite("changing", "first_revision", "migrator", "projects", "serving", "updating", "writers")
 
 from projects import DEBIAN, IDENTITY, MISSING, NODE_17, NPM_17, ROOT, Render, tool  # noqa: E402 - registered before they are imported
 from updating import release  # noqa: E402

@@ -204,10 +204,12 @@ def test_each_row_is_changed_once_however_often_it_is_killed(
 
 @pytest.mark.parametrize("held", ["app.items", "private.backfills"])
 def test_rows_and_the_note_of_them_are_changed_together(held: str, place: Place) -> None:
-    with place.running("grow", "--batch", "100", "--rows-per-second", "500"):
+    with place.running("grow", "--batch", "100", "--rows-per-second", "500") as process:
         place.wait_for("(SELECT done FROM private.backfills) >= 100")
         with locked(place, held):
             place.wait_for(WAITING)
+            process.kill()  # before it can go on
+            process.wait()
     assert place.backfill("grow", "--batch", "100").endswith("grow: done, 2,000 rows\n")
     assert place.query(CHANGES) == ["1: 2000"]
 
@@ -334,7 +336,7 @@ def test_by_way_of_a_transaction_pooler(project: Path, make_place: MakePlace) ->
 
 def test_a_row_that_is_refused_is_named_without_its_values(place: Place) -> None:
     told = place.backfill("shrink", check=False).splitlines()[-1]
-    broken = place.query("SELECT id FROM app.items WHERE size BETWEEN 1 AND 4 ORDER BY id LIMIT 1")[0]
+    broken = place.query("SELECT id FROM app.items WHERE version = 1 AND size < 5 ORDER BY id LIMIT 1")[0]
     assert told == (
         f'shrink stopped at id = {broken}: new row for relation "items" violates check constraint "ck_items_size".'
     )
@@ -436,7 +438,7 @@ def test_a_terminal_shows_a_bar(place: Place) -> None:
             shown += read(leader)
         shown += read(leader)
     os.close(leader)
-    assert b"] 1000/2000" in shown.replace(b" ", b"") or b"1000/2000" in shown
+    assert b"]1000/2000" in shown.replace(b" ", b"")
     assert shown.decode().splitlines()[-1] == "grow: done, 2,000 rows"
 
 

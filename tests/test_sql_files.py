@@ -111,7 +111,7 @@ def test_what_cannot_be_taken_back_says_why(project: Path, database: str) -> Non
     for text, reason in (
         ("-- irreversible: the colours are gone\n", "the colours are gone"),
         ("-- Takes it back.\n-- Irreversible:  nobody knows them \n SELECT 1", "nobody knows them"),
-        ("-- nothing; really\n", f"{down.name} has no statement."),
+        ("-- nothing; really\n", f"{down.name} has no statement: write it, or say why with `-- irreversible: …`."),
     ):
         down.write_text(text)
         assert refused(project, database, "downgrade -1").endswith(f" is irreversible: {reason}")

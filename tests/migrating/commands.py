@@ -3,8 +3,7 @@
 import asyncio
 import re
 
-import asyncpg
-
+from tests.conftest import execute
 from tests.migrating.deployment import Deployment
 
 TABLE = "op.execute('CREATE TABLE app.things (id int PRIMARY KEY)')"
@@ -68,19 +67,12 @@ def test_the_sql_for_somebody_else_needs_no_database_and_does_the_same(deploymen
     written = deployment.migrate("sql", **away)
     assert written.code == 0, written.said
     assert "SET lock_timeout = '7000ms'" in written.said
-    assert ("CREATE ROLE" in written.said) is (deployment.folder / "migrate/operations.py").exists()
-    asyncio.run(send(deployment.url, written.said))
+    assert ("CREATE ROLE" in written.said) is (deployment.folder / "app/database/row_security").exists()
+    asyncio.run(execute(deployment.url, written.said))
     assert deployment.migrate().said == "Nothing to do.\n"
     rest = deployment.migrate("sql", "0001", **away).said
     assert "CREATE TABLE app.things" in rest
     assert "alembic_version (" not in rest
-
-
-async def send(url: str, statements: str) -> None:
-    """Run statements, as psql would."""
-    connection = await asyncpg.connect(url)
-    await connection.execute(statements)
-    await connection.close()
 
 
 def test_going_down_says_what_goes_and_asks(deployment: Deployment) -> None:

@@ -166,7 +166,7 @@ async def test_a_hostile_token_is_refused(verifier: Verifier, hostile: str) -> N
         await verifier.identity_of(hostile)
 
 
-@pytest.mark.parametrize("hostile", [text for text in HOSTILE.values() if text.isascii() and text.isprintable()][:70])
+@pytest.mark.parametrize("hostile", [text for text in HOSTILE.values() if text.isascii() and text.isprintable()])
 async def test_over_http_it_is_401_and_says_nothing(client: AsyncClient, hostile: str) -> None:
     answer = await client.get("/auth/me", headers={"Authorization": f"Bearer {hostile}"})
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import fields
+from http.server import BaseHTTPRequestHandler
 from importlib.util import find_spec
 
 import pytest
@@ -46,9 +47,9 @@ async def test_it_asks_as_the_project_and_signs_nobody_in(settings: Settings) ->
     with KeyServer().serving() as server:
         sent: list[str | None] = []
 
-        def answer(handler: object) -> None:
-            sent.append(handler.headers["apikey"])  # type: ignore[attr-defined]
-            body(answers[handler.path.partition("?")[0].rstrip("/")])(handler)  # type: ignore[attr-defined, arg-type]
+        def answer(handler: BaseHTTPRequestHandler) -> None:
+            sent.append(handler.headers["apikey"])
+            body(answers[handler.path.partition("?")[0].rstrip("/")])(handler)
 
         server.answer = answer
         async with open_admin(settings_with(settings, server.url)) as admin:

@@ -98,9 +98,17 @@ async def test_a_user_s_own_policy_for_supabase_works(asking: asyncpg.Connection
         await asking.execute("INSERT INTO app.notes VALUES ($1, 'c')", ID)
 
 
-def test_a_second_time_changes_nothing(database_url: str) -> None:
+async def test_a_second_time_changes_nothing(asking: asyncpg.Connection) -> None:
+    every = """
+        SELECT oid || relname FROM pg_class WHERE relnamespace = 'auth'::regnamespace
+        UNION ALL SELECT oid || pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = 'auth'::regnamespace
+        UNION ALL SELECT oid || conname FROM pg_constraint WHERE connamespace = 'auth'::regnamespace
+        ORDER BY 1
+    """
+    before = await asking.fetch(every)
     get_settings.cache_clear()
-    stand_in()
+    await asyncio.to_thread(stand_in)
+    assert await asking.fetch(every) == before != []
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "MIGRATION_DATABASE_URL"])
