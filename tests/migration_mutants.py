@@ -3,6 +3,7 @@
 from mutants import Mutant
 
 RUNNER, GUARDS = "migrate/runner.py", "migrate/guards.py"
+ERRORS = "app/database/errors.py"
 COMMAND, ENV = "migrate/command.py", "alembic/env.py"
 
 
@@ -67,8 +68,8 @@ MUTANTS = [
     Mutant("takes back what is irreversible", GUARDS, OF_REVISION, "None", IRREVERSIBLE),
     Mutant("takes back without a question", COMMAND, 'config.attributes["ask"] = ask', "pass", DOWN),
     # --- What it says ---
-    Mutant("tells values", RUNNER, 'type(driver).__name__ if state[:2] == "22" else ', "", ERROR),
-    Mutant("tells rows", RUNNER, 'getattr(driver, "message", None) or driver', "driver", ERROR),
+    Mutant("tells values", ERRORS, 'type(driver).__name__ if sqlstate(error)[:2] == "22" else ', "", ERROR),
+    Mutant("tells rows", ERRORS, 'str(driver).partition("\\n")[0]', "str(driver)", ERROR),
     Mutant("chooses a head", "migrate/__init__.py", "get_heads()) > 1:", "get_heads()) > 2:", HEADS),
     Mutant("writes with a database only", ENV, "read_settings(MigrationSettings)", "get_settings()", SQL),
     # --- Connections ---

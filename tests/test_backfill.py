@@ -462,7 +462,7 @@ def test_a_project_without_revisions_has_none(render: Render) -> None:
 
 # --- Mistakes ---
 
-COMMAND, WALK = "migrate/backfill.py", "migrate/walk.py"
+COMMAND, ERRORS, WALK = "migrate/backfill.py", "app/database/errors.py", "migrate/walk.py"
 UNLOCKED = (WALK, "lock=True", "lock=False")
 NOTE = "sa.update(progress).where(progress.c.name == self.name).values(note)"
 CHANGE = "return await in_transaction(self.sessions, self._change)"
@@ -549,7 +549,7 @@ MISTAKES: dict[str, tuple[list[tuple[str, str, str]], Callable[[Place], None]]] 
         test_no_more_rows_a_second_are_changed_than_it_is_told,
     ),
     "waits for locks": ([(WALK, "PATIENCE = 500", "PATIENCE = 60_000")], test_rows_that_stay_locked_are_waited_for),
-    "tells values": ([(WALK, 'sqlstate(error).startswith("22")', "False")], test_a_value_that_is_refused_is_not_told),
+    "tells values": ([(ERRORS, 'sqlstate(error)[:2] == "22"', "False")], test_a_value_that_is_refused_is_not_told),
     "is content with nothing": (
         [(WALK, "if not done and not allow_none:", "if False:")],
         test_no_row_is_an_error_unless_that_is_told,

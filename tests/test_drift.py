@@ -18,9 +18,9 @@ from projects import Render, run
 # Each change is made, seen and taken back in a transaction.
 LOOK = """
 import asyncio, json, sys
-from app.database.drift import differences
 from app.database.engine import open_migration_connection
 from app.settings import get_settings
+from migrate import differences
 
 def look(connection):
     for change in ["", *json.loads(sys.argv[1])]:

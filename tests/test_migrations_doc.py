@@ -8,7 +8,7 @@ from projects import ROOT
 
 PAGE = (ROOT / "docs" / "migrations.md").read_text()
 TEMPLATE = ROOT / "template"
-FILES = [*(TEMPLATE / "migrate").rglob("*.py*"), TEMPLATE / "app/database/create_schema.py.jinja"]
+FILES = [*(TEMPLATE / "migrate").rglob("*.py*"), TEMPLATE / "app/database/create_schema.py"]
 SOURCES = "\n".join(path.read_text() for path in FILES if path.suffix != ".pyc")
 SETTINGS = (TEMPLATE / "app" / "settings.py.jinja").read_text()
 MESSAGES = re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Changes of the schema: the command `migrate`, and what `alembic/env.py` runs revisions with."""
+"""Changes of the schema: the commands `migrate` and `backfill`, and what `alembic/env.py` runs revisions with."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
+
+from app.database import drift
 
 PROJECT = Path(__file__).parents[1]
 VERSION_SCHEMA = "private"
@@ -46,3 +48,8 @@ def pending(connection: sa.Connection) -> list[str]:
     scripts = ScriptDirectory.from_config(alembic_config())
     had = heads_of(migration, scripts)
     return [script.revision for script in scripts.iterate_revisions("heads", had)][::-1]
+
+
+def differences(connection: sa.Connection) -> list[str]:
+    """Return a line for each difference between the database and the models; SystemExit where that cannot be told."""
+    return list(drift.compare(*drift.catalogs(connection)))

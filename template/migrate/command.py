@@ -13,12 +13,10 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from app.database.drift import differences
 from app.database.engine import open_migration_connection
-from app.database.errors import sqlstate
 from app.settings import get_settings
-from migrate import UnknownRevisionError, alembic_config, pending, require_one_head
-from migrate.guards import ask, limited
+from migrate import UnknownRevisionError, alembic_config, differences, pending, require_one_head
+from migrate.guards import answer_of, ask, limited
 from migrate.sql import SCHEMA, schema_of
 
 Result = TypeVar("Result")
@@ -34,8 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CommandError as error:
         sys.exit(str(error))
     except DBAPIError as error:
-        owner = " Is MIGRATION_DATABASE_URL the login that owns the tables?" if sqlstate(error) == "42501" else ""
-        sys.exit(f"PostgreSQL says: {getattr(error.driver_exception, 'message', error.orig)}.{owner}")
+        sys.exit(answer_of(error))
     except KeyboardInterrupt:
         sys.exit("Stopped. What was not reported as done was not done.")
 

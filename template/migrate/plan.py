@@ -9,11 +9,10 @@ import sqlalchemy as sa
 from alembic.operations import ops
 
 from app.database.base import Base
-from migrate.online import Online, not_valid, unforced
+from migrate.online import Checked, Online, not_valid, unforced
 from migrate.unseen import RemarkOp
 
 BUILT = ops.CreateIndexOp | ops.CreateUniqueConstraintOp
-CHECKED = ops.CreateForeignKeyOp | ops.CreateCheckConstraintOp
 GONE = ops.DropIndexOp | ops.DropConstraintOp
 IGNORE = "-- squawk-ignore"
 REWRITES = (
@@ -112,7 +111,7 @@ class TableChange:
         elif is_index and _key(op) not in self.made:
             self._replace(old, None)
         elif _key(op) not in self.made:
-            self.plan.add(op, not_valid(old) if isinstance(old, CHECKED) else old)
+            self.plan.add(op, not_valid(old) if isinstance(old, Checked) else old)
 
     def _alter(self, op: ops.AlterColumnOp) -> None:
         rest, rule = copy(op), "changing-column-type"

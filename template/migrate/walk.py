@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, array
 from sqlalchemy.exc import DBAPIError
 
 from app.database.base import TIMESTAMP, Base
-from app.database.errors import RETRYABLE, sqlstate
+from app.database.errors import RETRYABLE, reason_of, sqlstate
 from app.database.session import Sessions, WriteSession, in_transaction
 from migrate import VERSION_SCHEMA
 
@@ -180,9 +180,3 @@ class Walk:
             return ", ".join(f"{column.name} = {row[column]}" for row in rows for column in self.backfill.key)
 
         return await in_transaction(self.sessions, read)
-
-
-def reason_of(error: DBAPIError) -> str:
-    """Return what PostgreSQL says, without the values that are in its details, and in what it says of wrong ones."""
-    driver = error.driver_exception
-    return type(driver).__name__ if sqlstate(error).startswith("22") else str(driver).partition("\n")[0]

@@ -20,7 +20,6 @@ CREATE_TOUCH = (
     "CREATE OR REPLACE FUNCTION app.touch_row() RETURNS trigger LANGUAGE plpgsql AS "
     "$$ BEGIN NEW.updated_at := now(); NEW.version := OLD.version + 1; RETURN NEW; END $$"
 )
-DROP_TOUCH = "DROP FUNCTION app.touch_row()"
 
 
 class Base(DeclarativeBase):

@@ -1,5 +1,6 @@
 -- Every object of some schemas: of which other it is a part, what it is called, how it is defined, where it is sorted.
 -- Left out are objects of extensions, and how rows are stored and counted (tablespaces, compression, statistics).
+-- What lies in other schemas is here where it changes what our tables do.
 WITH schemas AS (
     SELECT *, quote_ident(nspname) AS schema FROM pg_namespace WHERE nspname = ANY(CAST(:schemas AS text[]))
 
@@ -34,16 +35,31 @@ WITH schemas AS (
     UNION ALL SELECT function, 'f', proowner, proacl, '' FROM functions
     UNION ALL SELECT type, 'T', typowner, typacl, '' FROM types
     UNION ALL SELECT schema, 'n', nspowner, nspacl, '' FROM schemas
+    UNION ALL SELECT pg_class.oid::regclass::text, 's', relowner, relacl, ''
+    FROM schemas JOIN pg_class ON relnamespace = schemas.oid JOIN pg_depend ON classid = 'pg_class'::regclass
+        AND objid = pg_class.oid AND deptype = 'i' WHERE relkind = 'S' AND relacl IS NOT NULL
+
+), defaults AS (
+    SELECT defaclnamespace, defaclrole, of.kind, item.* FROM pg_default_acl, LATERAL (
+        SELECT CAST(CASE defaclobjtype WHEN 'S' THEN 's' ELSE defaclobjtype END AS "char")) AS of (kind), LATERAL (
+        SELECT grantee, privilege_type, is_grantable FROM aclexplode(defaclacl)
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(of.kind, defaclrole))) AS item
+    WHERE defaclnamespace IN (SELECT oid FROM schemas) OR defaclnamespace = 0 AND defaclrole IN (SELECT owner FROM owned)
 
 ), granted AS (  -- as far as it is not what every new object of the kind has
     SELECT relation, 'grant to ' AS way, part, item.* FROM owned, LATERAL (
         SELECT grantee, privilege_type, is_grantable FROM aclexplode(acl)
-        EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(kind, owner))) AS item
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(kind, owner))
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM defaults
+            WHERE defaclnamespace = 0 AND defaclrole = owner AND defaults.kind = owned.kind) AS item
     WHERE acl IS NOT NULL
     UNION ALL SELECT relation, 'revoked from ', part, item.* FROM owned, LATERAL (
         SELECT grantee, privilege_type, is_grantable FROM aclexplode(acldefault(kind, owner))
         EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(acl)) AS item
     WHERE acl IS NOT NULL
+
+), states (state, switch) AS (
+    VALUES (CAST('D' AS "char"), ' DISABLE'), ('R', ' ENABLE REPLICA'), ('A', ' ENABLE ALWAYS')
 
 ), items (relation, name, definition, rank, position, class, object) AS (
     SELECT schema, 'schema', '', 0, 0, 'pg_namespace'::regclass, oid FROM schemas
@@ -100,7 +116,10 @@ WITH schemas AS (
         JOIN pg_type ON pg_type.oid = atttypid LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE relkind IN ('r', 'p', 'f', 'c')
 
-    UNION ALL SELECT relation, 'constraint ' || quote_ident(conname), pg_get_constraintdef(pg_constraint.oid), 3, 0,
+    UNION ALL SELECT relation, 'constraint ' || quote_ident(conname), concat_ws(' ',
+            pg_get_constraintdef(pg_constraint.oid), (SELECT '/* DISABLED */' FROM pg_trigger JOIN states
+                ON state = tgenabled JOIN pg_constraint AS part ON part.oid = tgconstraint AND tgisinternal
+                WHERE pg_constraint.oid IN (part.oid, part.conparentid) LIMIT 1)), 3, 0,
         'pg_constraint'::regclass, pg_constraint.oid
     FROM ours JOIN pg_constraint ON conrelid = ours.oid AND conislocal AND conparentid = 0
     WHERE contype NOT IN ('n', 't') OR NOT convalidated  -- a column says NOT NULL, a trigger is one
@@ -117,15 +136,18 @@ WITH schemas AS (
         'pg_statistic_ext'::regclass, extended.oid
     FROM ours JOIN pg_statistic_ext AS extended ON stxrelid = ours.oid
 
-    UNION ALL SELECT relation, 'rule ' || quote_ident(rulename), rtrim(pg_get_ruledef(pg_rewrite.oid), ';'), 6, 0,
+    UNION ALL SELECT relation, 'rule ' || quote_ident(rulename), concat_ws('; ',
+            rtrim(pg_get_ruledef(pg_rewrite.oid), ';'),
+            'ALTER TABLE ' || relation || switch || ' RULE ' || quote_ident(rulename)), 6, 0,
         'pg_rewrite'::regclass, pg_rewrite.oid
-    FROM ours JOIN pg_rewrite ON ev_class = ours.oid AND rulename <> '_RETURN'
+    FROM ours JOIN pg_rewrite ON ev_class = ours.oid AND rulename <> '_RETURN' LEFT JOIN states ON state = ev_enabled
 
-    UNION ALL SELECT relation, 'trigger ' || quote_ident(tgname), concat_ws('; ', pg_get_triggerdef(pg_trigger.oid),
-            'ALTER TABLE ' || relation || CASE tgenabled WHEN 'D' THEN ' DISABLE' WHEN 'R' THEN ' ENABLE REPLICA'
-                WHEN 'A' THEN ' ENABLE ALWAYS' END || ' TRIGGER ' || quote_ident(tgname)), 7, 0,
+    UNION ALL SELECT relation, 'trigger ' || quote_ident(tgname), concat_ws('; ',
+            CASE WHEN tgparentid = 0 THEN pg_get_triggerdef(pg_trigger.oid) END,
+            'ALTER TABLE ' || relation || switch || ' TRIGGER ' || quote_ident(tgname)), 7, 0,
         'pg_trigger'::regclass, pg_trigger.oid
-    FROM ours JOIN pg_trigger ON tgrelid = ours.oid AND NOT tgisinternal AND tgparentid = 0
+    FROM ours JOIN pg_trigger ON tgrelid = ours.oid AND NOT tgisinternal LEFT JOIN states ON state = tgenabled
+    WHERE tgparentid = 0 OR switch IS NOT NULL
 
     UNION ALL SELECT relation, 'replica identity', CASE relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING'
         ELSE (SELECT format('USING INDEX %I', named.relname) FROM pg_index JOIN pg_class AS named
@@ -158,15 +180,33 @@ WITH schemas AS (
     FROM granted GROUP BY relation, way, grantee, is_grantable
 
     UNION ALL SELECT relation, 'owner', owner::regrole::text, 12, 0, NULL, NULL  -- where it is not that of most objects
-    FROM owned WHERE kind NOT IN ('c', 'n') AND owner <> (SELECT mode() WITHIN GROUP (ORDER BY owner) FROM owned)
+    FROM owned WHERE kind <> 'c' AND owner <> (SELECT mode() WITHIN GROUP (ORDER BY owner) FROM owned)
 
-    UNION ALL SELECT schema, format('default grant to %s on %s of %s', role, kind, defaclrole::regrole),
-        format('ALTER DEFAULT PRIVILEGES FOR ROLE %s IN SCHEMA %s GRANT %s ON %s TO %s', defaclrole::regrole, schema,
-            string_agg(privilege_type, ', ' ORDER BY privilege_type), kind, role), 13, 0, NULL, NULL
-    FROM schemas JOIN pg_default_acl ON defaclnamespace = schemas.oid, aclexplode(defaclacl), LATERAL (
-        SELECT CASE defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS'
-            ELSE 'TYPES' END, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END) AS named (kind, role)
-    GROUP BY schema, defaclrole, kind, role
+    UNION ALL SELECT coalesce(schema, (SELECT min(schema) FROM schemas)),
+        format('default grant %sto %s on %s of %s', CASE WHEN schema IS NULL THEN 'everywhere ' END, role, kinds, owner),
+        format('ALTER DEFAULT PRIVILEGES FOR ROLE %s %sGRANT %s ON %s TO %s', owner, 'IN SCHEMA ' || schema || ' ',
+            string_agg(privilege_type, ', ' ORDER BY privilege_type), kinds, role), 13, 0, NULL, NULL
+    FROM defaults LEFT JOIN schemas ON schemas.oid = defaclnamespace, LATERAL (SELECT defaclrole::regrole,
+        CASE kind WHEN 'r' THEN 'TABLES' WHEN 's' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES'
+            WHEN 'n' THEN 'SCHEMAS' ELSE 'LARGE OBJECTS' END, concat(CASE grantee WHEN 0 THEN 'PUBLIC'
+            ELSE grantee::regrole::text END, CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END)
+    ) AS named (owner, kinds, role)
+    GROUP BY schema, owner, kinds, role
+
+    UNION ALL SELECT DISTINCT schema, concat_ws(' ', what, identity), '', 13, 0, NULL::regclass, NULL::oid
+    FROM pg_depend AS part LEFT JOIN pg_type ON refclassid = 'pg_type'::regclass AND pg_type.oid = refobjid
+            AND classid = ANY('{pg_cast,pg_transform}'::regclass[])
+        JOIN schemas ON schemas.oid = coalesce(typnamespace, refobjid), pg_identify_object(classid, objid, 0) AS object (what, place, called)
+    WHERE (typnamespace IS NOT NULL OR refclassid = 'pg_namespace'::regclass) AND classid <> ALL(
+            '{pg_class,pg_proc,pg_statistic_ext,pg_default_acl,pg_extension,pg_publication_namespace}'::regclass[])
+        AND NOT (classid = 'pg_type'::regclass AND objid IN (SELECT oid FROM types)) AND NOT EXISTS (
+            SELECT FROM pg_depend WHERE (classid, objid, deptype) = (part.classid, part.objid, 'e'))
+
+    UNION ALL SELECT DISTINCT relation, way || other::regclass, '', 13, 0, NULL::regclass, NULL::oid
+    FROM ours JOIN (SELECT confrelid, 'reference from ', conrelid FROM pg_constraint WHERE conparentid = 0
+            UNION SELECT inhparent, 'child ', inhrelid FROM pg_inherits) AS link (target, way, other) ON target = ours.oid
+        JOIN pg_class AS named ON named.oid = other AND named.relnamespace <> ours.relnamespace
+            AND named.relpersistence <> 't'
 )
 SELECT relation, name, coalesce(definition, '') AS definition, rank, position FROM items
 UNION ALL SELECT relation, 'comment on ' || name, quote_literal(description), 14, position

@@ -18,6 +18,7 @@ REASONS = {
 }
 ADVICE = {
     "/* INVALID */": ": its build has failed, so drop it and create it again",
+    "/* DISABLED */": ": somebody has switched its triggers off, so drop it and create it again",
     " NOT VALID": ": VALIDATE CONSTRAINT is still to be done",
 }
 # A list of values has its casts elsewhere when it was dumped and restored, or its text was run again.
@@ -27,16 +28,11 @@ LITERALS = re.compile(r"\((ARRAY\[[^\[\]]*\])\)::text\[\]")
 Catalog = Mapping[tuple[str, str], str]
 
 
-def differences(connection: sa.Connection) -> list[str]:
-    """Return a line for each object that the database has otherwise than the models, or one of the two has not.
-
-    SystemExit says why the models cannot be made, which is done beside what is there and taken back.
-    """
-    return list(compare(*catalogs(connection)))
-
-
 def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
-    """Return what the database has, and what the models make."""
+    """Return what the database has, and what the models make, which is done beside it and taken back.
+
+    SystemExit says why they cannot be made.
+    """
     found, wanted = read_catalog(connection, made_schemas()), read_models(connection)
     # In `private` others may have tables, too; but what runs or shows something there is the models' affair.
     looked_at = {item.relation for item in wanted} | {item.relation for item in found if item.name in CODE}
@@ -66,6 +62,7 @@ def read_models(connection: sa.Connection) -> list[Item]:
             for statement in (*make_schemas(), *statements_of(our_tables())):
                 connection.exec_driver_sql(there.sub(rf"\g<0>{SUFFIX}", statement))
             items = read_catalog(connection, [schema + SUFFIX for schema in made_schemas()])
+            items = [item for item in items if not item.name.startswith("default grant everywhere ")]  # not made here
             savepoint.rollback()
     except DBAPIError as error:
         reason = REASONS.get(sqlstate(error) or "", f"{error.orig} in {error.statement}")
@@ -74,7 +71,7 @@ def read_models(connection: sa.Connection) -> list[Item]:
 
 
 def compare(found: Catalog, wanted: Catalog) -> Iterator[str]:
-    """Yield a line for each difference."""
+    """Yield a line for each object that the database has otherwise than the models, or one of the two has not."""
     for relation, name in sorted(found.keys() | wanted.keys()):
         there, said = found.get((relation, name)), wanted.get((relation, name))
         if there == said or (name not in WHOLE and _has(found, relation) != _has(wanted, relation)):

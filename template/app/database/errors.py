@@ -69,6 +69,12 @@ def sqlstate(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
+def reason_of(error: DBAPIError) -> str:
+    """Return what PostgreSQL says, in one line without values, which class 22 and details show."""
+    driver = error.driver_exception
+    return type(driver).__name__ if sqlstate(error)[:2] == "22" else str(driver).partition("\n")[0]
+
+
 def failure_of(error: DBAPIError) -> Failure:
     """Translate a database error; what only our own mistakes can cause is `INTERNAL`."""
     if error.connection_invalidated:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app import import_modules
 from app.database import months
 from app.database.engine import create_migration_engine
-from app.database.errors import DatabaseUnavailableError, sqlstate
+from app.database.errors import DatabaseUnavailableError, reason_of, sqlstate
 from app.settings import get_settings
 
 BUSY = {"40P01", "55P03"}
@@ -58,16 +58,11 @@ async def maintain(ahead: int = 3, keep: int | None = None) -> list[str]:
             try:
                 failure = await _maintain(engine, table, now, ahead, keep)
             except DBAPIError as error:
-                failure = SENTENCES.get(sqlstate(error)) or _first_line(error)
+                failure = SENTENCES.get(sqlstate(error)) or reason_of(error)
             failures += [f"app.{table}: {failure}"] if failure else []
     finally:
         await engine.dispose()
     return failures
-
-
-def _first_line(error: DBAPIError) -> str:
-    """Return what the database says, without its detail, which may hold values of a row."""
-    return str(error.orig).partition("\n")[0]
 
 
 async def _maintain(engine: AsyncEngine, table: str, now: int, ahead: int, keep: int | None) -> str:

@@ -19,7 +19,7 @@ from app.database.base import CREATE_TOUCH
 from app.database.catalog import our_schemas, our_tables, statements_of
 from app.database.drift import catalogs, compare
 from app.database.engine import open_migration_connection
-from app.database.errors import sqlstate
+from app.database.errors import reason_of, sqlstate
 from app.database.repair import HARMLESS, repair
 from app.settings import get_settings
 
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         outcome = asyncio.run(create_schema(check=options.check))
     except DBAPIError as error:
-        sys.exit(f"PostgreSQL refused, and nothing was done: {error.orig}")
+        sys.exit(f"PostgreSQL refused, and nothing was done: {reason_of(error)}")
     if outcome.new:
         print(f"-- Created {', '.join(outcome.new)}.")
     print(outcome.left or "-- The database is what the models say.")
