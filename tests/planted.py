@@ -44,6 +44,7 @@ for text in (
     "CREATE TYPE app.mood AS ENUM ('fine', 'tired')",
     "CREATE DOMAIN app.short AS varchar(9) CONSTRAINT filled CHECK (VALUE <> '')",
     "CREATE STATISTICS app.together ON name, floor FROM app.rooms",
+    "CREATE RULE kept AS ON UPDATE TO app.labels WHERE false DO INSTEAD NOTHING",
 ):
     sa.event.listen(Base.metadata, "after_create", sa.DDL(text))
 """
@@ -79,7 +80,9 @@ CREATE FUNCTION app.floors() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count
 CREATE SEQUENCE app.numbers;
 CREATE TYPE app.mood AS ENUM ('fine', 'tired');
 CREATE DOMAIN app.short AS varchar(9) CONSTRAINT filled CHECK (VALUE <> '');
-CREATE STATISTICS app.together ON name, floor FROM app.rooms"""
+CREATE STATISTICS app.together ON name, floor FROM app.rooms;
+CREATE RULE kept AS ON UPDATE TO app.labels WHERE false DO INSTEAD NOTHING;
+CREATE SCHEMA elsewhere"""
 SECURE = """;
 ALTER TABLE app.rooms ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 REVOKE ALL ON app.rooms FROM PUBLIC"""
@@ -221,6 +224,38 @@ OTHERS = {
     "CREATE RULE nothing AS ON DELETE TO app.labels DO INSTEAD NOTHING": (
         "rule nothing of app.labels: not in the models",
     ),
+    "ALTER TABLE app.labels DISABLE RULE kept": (
+        (
+            "rule kept of app.labels: in the database CREATE RULE kept AS ON UPDATE TO app.labels WHERE false "
+            "DO INSTEAD NOTHING /* DISABLED */, in the models CREATE RULE"
+        ),
+    ),
+    "ALTER TABLE app.note_labels DISABLE TRIGGER ALL": (
+        (
+            "constraint fk_note_labels_label_id of app.note_labels: in the database FOREIGN KEY (label_id) REFERENCES "
+            "app.labels(id) ON DELETE CASCADE /* DISABLED */, in the models FOREIGN KEY"
+        ),
+        "constraint fk_note_labels_",
+    ),
+    "ALTER TABLE app.visits_default DISABLE TRIGGER touch_row": (
+        "trigger touch_row of app.visits_default: not in the models, in the database ALTER TABLE",
+    ),
+    "CREATE TYPE app.shell": ("type app.shell of schema app: not in the models, in the database",),
+    "CREATE CAST (app.mood AS int) WITH INOUT": ("cast (app.mood AS integer) of schema app: not in the models",),
+    "CREATE OPERATOR app.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)": (
+        "operator app.===(integer,integer) of schema app: not in the models, in the database",
+    ),
+    "CREATE OPERATOR FAMILY app.family USING btree": ("operator family app.family USING btree of schema app:",),
+    "CREATE TEXT SEARCH CONFIGURATION app.words (COPY = simple)": (
+        "text search configuration app.words of schema app: not in the models, in the database",
+    ),
+    "CREATE TEXT SEARCH DICTIONARY app.words (TEMPLATE = simple)": (
+        "text search dictionary app.words of schema app: not in the models, in the database",
+    ),
+    "CREATE COLLATION app.plain (LOCALE = 'C')": ("collation app.plain of schema app: not in the models",),
+    "CREATE CONVERSION app.latin FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8": (
+        "conversion app.latin of schema app: not in the models, in the database",
+    ),
     "ALTER TABLE app.notes REPLICA IDENTITY FULL": (
         "replica identity of app.notes: not in the models, in the database FULL",
     ),
@@ -233,6 +268,28 @@ OTHERS = {
     "COMMENT ON CONSTRAINT pk_rooms ON app.rooms IS 'the key'": (
         "comment on constraint pk_rooms of app.rooms: not in the models, in the database 'the key'",
     ),
+}
+
+# Of what lies in other schemas, only what does something to our tables.
+ELSEWHERE = {
+    "CREATE TABLE elsewhere.child () INHERITS (app.labels)": (
+        "child elsewhere.child of app.labels: not in the models, in the database",
+    ),
+    "CREATE TABLE elsewhere.year PARTITION OF app.visits FOR VALUES FROM ('2001-01-01') TO ('2002-01-01')": (
+        "child elsewhere.year of app.visits: not in the models, in the database",
+    ),
+    "CREATE TABLE elsewhere.likes (label_id uuid REFERENCES app.labels ON DELETE CASCADE)": (
+        "reference from elsewhere.likes of app.labels: not in the models, in the database",
+    ),
+    "CREATE TABLE private.likes (label_id uuid REFERENCES app.labels)": (
+        "reference from private.likes of app.labels: not in the models, in the database",
+    ),
+    (
+        "CREATE TABLE elsewhere.rooms AS TABLE app.rooms;; CREATE INDEX ON elsewhere.rooms (floor);; "
+        "CREATE OPERATOR elsewhere.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)"
+    ): (),
+    "CREATE PUBLICATION everything FOR TABLES IN SCHEMA app, TABLE app.labels": (),
+    "ALTER DEFAULT PRIVILEGES IN SCHEMA elsewhere GRANT SELECT ON TABLES TO PUBLIC": (),
 }
 
 ACCESS = {
@@ -257,6 +314,15 @@ ACCESS = {
     ),
     "ALTER DEFAULT PRIVILEGES IN SCHEMA app GRANT SELECT ON TABLES TO PUBLIC": (
         "default grant to PUBLIC on TABLES of postgres of schema app: not in the models",
+    ),
+    "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor WITH GRANT OPTION": (
+        "default grant everywhere to pg_monitor WITH GRANT OPTION on TABLES of postgres of schema app: not in the",
+    ),
+    "GRANT USAGE ON SEQUENCE app.rooms_id_seq TO PUBLIC": (
+        "grant to PUBLIC of app.rooms_id_seq: not in the models, in the database USAGE",
+    ),
+    "CREATE ROLE other;; ALTER SCHEMA app OWNER TO other": (
+        "owner of schema app: not in the models, in the database other",
     ),
 }
 
@@ -304,4 +370,4 @@ SECURITY = {
     ),
 }
 
-EVERYWHERE = COLUMNS | CONSTRAINTS | INDEXES | OTHERS | ACCESS
+EVERYWHERE = COLUMNS | CONSTRAINTS | INDEXES | OTHERS | ELSEWHERE | ACCESS

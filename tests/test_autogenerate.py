@@ -172,6 +172,24 @@ CHANGES = {
         """,
         stays=" NOT VALID",
     ),
+    "names in two cases": Change(
+        {
+            CHECK: f'{CHECK}sa.CheckConstraint("size > 0", name="Size"), ',
+            ARGUMENTS: f'{ARGUMENTS}sa.UniqueConstraint("size", name="uq_Size"), ',
+        },
+        """
+        BEGIN;
+        ALTER TABLE app.products DROP CONSTRAINT IF EXISTS "ck_products_Size";
+        ALTER TABLE app.products ADD CONSTRAINT "ck_products_Size" CHECK (size > 0) NOT VALID;
+        COMMIT;
+        DROP INDEX CONCURRENTLY IF EXISTS app."uq_Size";
+        CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS "uq_Size" ON app.products (size);
+        ALTER TABLE app.products VALIDATE CONSTRAINT "ck_products_Size";
+        BEGIN;
+        ALTER TABLE app.products ADD CONSTRAINT "uq_Size" UNIQUE USING INDEX "uq_Size";
+        0002; COMMIT
+        """,
+    ),
     "no check": Change(
         {f'{CHECK}one_of("state", ProductState)': 'one_of("state", ProductState),'},
         "BEGIN; ALTER TABLE app.products DROP CONSTRAINT ck_products_price; 0002; COMMIT",
@@ -379,6 +397,60 @@ def test_the_trigger_of_a_table_is_mended(project: Path, url: str) -> None:
     assert read_catalog(url) == before
     alembic(project, url, "downgrade 0001")
     assert read_catalog(url) == drifted
+
+
+def test_a_unique_constraint_is_replaced_under_the_references_that_lean_on_it(
+    project: Path, url: str, tmp_path: Path
+) -> None:
+    edit(project, added('parent: Mapped[str | None] = mapped_column(sa.ForeignKey("products.sku"), index=True)'))
+    alembic(project, url, "revision --autogenerate --message lean", "upgrade head")
+    execute(url, "UPDATE app.products SET parent = sku")
+    unique = 'sa.UniqueConstraint("sku", postgresql_nulls_not_distinct=True), '
+    edit(project, {"sa.String(32), unique=True": "sa.String(32)", ARGUMENTS: f"{ARGUMENTS}{unique}"})
+    before = read_catalog(url)
+    told = alembic(project, url, WRITE, READ, "upgrade head", "check")
+    assert "No new upgrade operations detected" in told
+    assert LINT(told[told.index("SET lock_timeout") : told.rindex("COMMIT;") + 8], tmp_path) == ""
+    after = read_catalog(url)
+    assert [line.split(" | ")[2] for line in after if line not in before and line.startswith("constraint")] == [
+        "UNIQUE NULLS NOT DISTINCT (sku)"
+    ]
+    alembic(project, url, "downgrade -1")
+    assert [line.replace(" NOT VALID", "") for line in read_catalog(url)] == before
+    alembic(project, url, "upgrade head")
+    assert read_catalog(url) == after
+
+
+CYCLE = """
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database.base import Base
+
+
+class Hen(Base):
+    __tablename__ = "hens"
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    egg_id: Mapped[int | None] = mapped_column(sa.ForeignKey("eggs.id"), index=True)
+
+
+class Egg(Base):
+    __tablename__ = "eggs"
+
+    id: Mapped[int] = mapped_column(sa.Identity(), primary_key=True)
+    hen_id: Mapped[int] = mapped_column(sa.ForeignKey("hens.id"), index=True)
+"""
+
+
+def test_tables_that_refer_to_each_other_are_made(project: Path, url: str, tmp_path: Path) -> None:
+    before = read_catalog(url)
+    (project / "app/models/hen.py").write_text(CYCLE)
+    told = alembic(project, url, WRITE, READ, "upgrade head", "check")
+    assert "No new upgrade operations detected" in told
+    assert LINT(told[told.index("SET lock_timeout") : told.rindex("COMMIT;") + 8], tmp_path) == ""
+    alembic(project, url, "downgrade 0001")
+    assert read_catalog(url) == before
 
 
 OWNED = ["Category name:str(80)", "Product name:str(80) category:Category:null", "Event +partitioned(at) at:datetime"]

@@ -12,7 +12,7 @@ FILES = [*(TEMPLATE / "migrate").rglob("*.py*"), TEMPLATE / "app/database/create
 SOURCES = "\n".join(path.read_text() for path in FILES if path.suffix != ".pyc")
 SETTINGS = (TEMPLATE / "app" / "settings.py.jinja").read_text()
 MESSAGES = re.findall(r"^\| `(.*?)` \|", PAGE, re.MULTILINE)
-OPTIONS = set(re.findall(r"--[a-z][a-z-]+", PAGE)) - {"--autogenerate", "--file"}
+OPTIONS = set(re.findall(r"--[a-z][a-z-]+", PAGE)) - {"--autogenerate", "--file", "--purge"}
 
 
 @pytest.mark.parametrize("message", MESSAGES)

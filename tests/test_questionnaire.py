@@ -60,6 +60,7 @@ def test_bad_table_line_is_refused_live_and_the_good_one_taken(terminal: "pexpec
         "auth": "none",
         "row_level_security": False,
         "migrations": "manual",
+        "migrations_before": "manual",
         "pool_tier": "small",
     }
     assert (tmp_path / "new" / "app" / "models" / "book.py").exists()

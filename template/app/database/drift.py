@@ -18,7 +18,6 @@ REASONS = {
 }
 ADVICE = {
     "/* INVALID */": ": its build has failed, so drop it and create it again",
-    "/* DISABLED */": ": somebody has switched its triggers off, so drop it and create it again",
     " NOT VALID": ": VALIDATE CONSTRAINT is still to be done",
 }
 # A list of values has its casts elsewhere when it was dumped and restored, or its text was run again.

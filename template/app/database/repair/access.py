@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from app.database.repair.steps import Difference, Phase, Step, by_hand
 
 OPTION = " WITH GRANT OPTION"
-DEFAULTS = re.compile(r"(?P<head>.*) GRANT (?P<rights>.*) TO (?P<role>.*)")
+DEFAULTS = re.compile(r"(?P<head>.*) GRANT (?P<rights>.*) TO (?P<role>.*?)( WITH GRANT OPTION)?")
 OFF = {"ENABLE": "DISABLE", "FORCE": "NO FORCE"}
 
 
@@ -46,7 +46,7 @@ def repair_revoked(item: Difference) -> Iterator[Step]:
 
 def repair_owner(item: Difference) -> Iterator[Step]:
     """Yield what gives an object to the login that runs this, which owns the others."""
-    yield Step(Phase.SECURITY, f"ALTER {item.whole.upper()} {item.relation} OWNER TO CURRENT_USER;")
+    yield Step(Phase.SECURITY, f"ALTER {(item.whole or 'table').upper()} {item.relation} OWNER TO CURRENT_USER;")
 
 
 def repair_defaults(item: Difference) -> Iterator[Step]:
@@ -66,7 +66,7 @@ def _list(rights: set[str]) -> str:
 
 
 def _target(item: Difference) -> str:
-    if item.whole in {"table", "view", "materialized view", "foreign table"}:
+    if item.whole in {"", "table", "view", "materialized view", "foreign table"}:
         return item.relation
     kind = item.whole if item.whole in {"function", "procedure", "sequence", "schema"} else "type"
     return f"{kind.upper()} {item.relation}"

@@ -18,6 +18,8 @@ def wholes(catalog: Catalog) -> dict[str, str]:
 
 def is_worth_a_look(item: Difference) -> bool:
     """Whether a part is not made, dropped or inherited together with the whole."""
+    if not item.whole:  # a month, or the sequence of an identity: the catalog has only what they should not have
+        return True
     there, said = item.found.get((item.relation, item.whole)), item.wanted.get((item.relation, item.whole))
     if said is None or there is None:
         return said is not None and (item.whole != "table" or said.startswith("PARTITION OF"))
@@ -69,12 +71,12 @@ def repair_part(item: Difference) -> Iterator[Step]:
     place = f"{item.part} ON {item.relation}" if item.kind in BY_TABLE else f"{item.schema}.{item.part}"
     drop = f"DROP {item.kind.upper()} {place};"
     create = f"CREATE POLICY {place} {item.said};" if item.kind == "policy" else f"{item.said};"
-    if item.said is None:
+    if item.kind == "trigger" and item.there and item.there.startswith(("ALTER", f"{item.said}; ALTER")):
+        yield Step(Phase.PART, item.alter(f"ENABLE TRIGGER {item.part}"))
+    elif item.said is None:
         yield Step(Phase.LESS, drop)
     elif item.there is None:
         yield Step(Phase.PART, create)
-    elif item.kind == "trigger" and item.there.startswith(f"{item.said}; ALTER"):
-        yield Step(Phase.PART, item.alter(f"ENABLE TRIGGER {item.part}"))
     else:
         yield Step(Phase.PART, at_once(drop, create))
 
