@@ -15,9 +15,12 @@ from pytest_copie.plugin import Copie
 
 from dev.postgres import Server, temporary_server
 
-pytest.register_assert_rewrite("changing", "first_revision", "migrator", "projects", "serving", "updating", "writers")
+REWRITTEN = ("changing", "first_revision", "migrator", "noticing", "projects", "serving", "updating", "writers")
+pytest.register_assert_rewrite(*REWRITTEN)
 
-from projects import DEBIAN, IDENTITY, MISSING, NODE_17, NPM_17, ROOT, Render, tool  # noqa: E402 - registered before they are imported
+from mutants import Mutant  # noqa: E402 - registered before they are imported
+from noticing import Notices, noticed_by  # noqa: E402
+from projects import DEBIAN, IDENTITY, MISSING, NODE_17, NPM_17, ROOT, Render, tool  # noqa: E402
 from updating import release  # noqa: E402
 
 # Run inside a rendered project.
@@ -151,6 +154,13 @@ def postgres_15() -> Iterator[Server]:
     yield from _start(DEBIAN)
 
 
+@pytest.fixture(scope="module", params=["18", "15"])
+def server(request: pytest.FixtureRequest) -> Server:
+    """The newest server and the oldest, or those whose versions a test names as indirect parameters."""
+    found: Server = request.getfixturevalue(f"postgres_{request.param}")
+    return found
+
+
 def _start(binaries: Path | None) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("POSTGRES_BIN", raising=False)
@@ -167,6 +177,17 @@ def _start(binaries: Path | None) -> Iterator[Server]:
 def progress(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Print a line as soon as the test ends, from whichever process it runs in."""
     return lambda text: record_property("progress", text)
+
+
+@pytest.fixture
+def assert_noticed(postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]) -> Notices:
+    """Make a mistake in a copy of a project, run the tests that should notice, and tell which one did."""
+
+    def check(mutant: Mutant, project: Path, **environment: str) -> None:
+        given = {"TEST_DATABASE_URL": postgres_18.url(), **environment}
+        progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', **given)}")
+
+    return check
 
 
 class ProgressLines:

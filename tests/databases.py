@@ -1,16 +1,15 @@
 """Databases of the tests' own, and what is in them."""
 
 import asyncio
-import re
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import sqlalchemy as sa
 
 from dev.postgres import Server
-from projects import run
+from projects import python
 
 # Everything that tells one schema from another, but the order in which things were made.
 CATALOG = """
@@ -56,10 +55,10 @@ ORDER BY 1, 2, 3, 4
 """
 
 
-def create_database(server: Server) -> str:
-    """Create an empty database and return its URL. It ends with its server."""
+def create_database(server: Server, template: str = "template1") -> str:
+    """Create an empty database, or a copy of one that nobody uses, and return its URL. It ends with its server."""
     name = f"made_{uuid.uuid4().hex}"
-    execute(server.url(), f"CREATE DATABASE {name}")
+    execute(server.url(), f"CREATE DATABASE {name} TEMPLATE {template}")
     return server.url(name)
 
 
@@ -89,6 +88,16 @@ def query(url: str, statement: str, *values: Any, role: str = "none") -> list[An
     return asyncio.run(fetch())
 
 
+def at(url: str, **changed: Any) -> str:
+    """Return a URL with other parts."""
+    return sa.make_url(url).set(**changed).render_as_string(hide_password=False)
+
+
+def as_login(url: str, name: str, password: str) -> str:
+    """Return the URL of the same database for another login."""
+    return at(url, username=name, password=password)
+
+
 def hand_over(url: str) -> str:
     """Let a login own everything of a database that is no superuser, and return its URL."""
     objects = """
@@ -102,7 +111,7 @@ def hand_over(url: str) -> str:
     if not query(url, "SELECT 1 FROM pg_roles WHERE rolname = 'keeper'"):
         execute(url, "CREATE ROLE keeper LOGIN PASSWORD 'your_password_here'")
     execute(url, ";".join(f"ALTER {name} OWNER TO keeper" for name in query(url, objects)))
-    return re.sub("//.*@", "//keeper:your_password_here@", url)
+    return as_login(url, "keeper", "your_password_here")
 
 
 def read_catalog(url: str, *schemas: str) -> list[str]:
@@ -120,4 +129,4 @@ def read_catalog(url: str, *schemas: str) -> list[str]:
 def alembic(project: Path, url: str, *commands: str) -> str:
     """Run commands of Alembic one after the other in one process, which takes its time to start."""
     script = "import shlex, sys; from alembic.config import main; [main(shlex.split(line)) for line in sys.argv[1:]]"
-    return run(project, sys.executable, "-c", script, *commands, DATABASE_URL=url, ENVIRONMENT="development")
+    return python(project, "-c", script, *commands, DATABASE_URL=url, ENVIRONMENT="development")

@@ -1,13 +1,12 @@
 """The first revision of a project, and the schema that it makes."""
 
 import ast
-import sys
 from pathlib import Path
 from shutil import copytree
 
 from databases import alembic, create_database
 from dev.postgres import Server
-from projects import run
+from projects import python
 
 # What a migration finds on a server of an operator: Supabase's own tables, roles and the functions of policies.
 PREPARE = """
@@ -38,9 +37,16 @@ def prepared_database(project: Path, server: Server) -> str:
     return url
 
 
+def migrated_database(project: Path, server: Server) -> str:
+    """Create a database as its operator leaves it to a project, and return its owner's URL."""
+    url = prepared_database(project, server)
+    make_schema(project, url)
+    return url
+
+
 def prepare(project: Path, url: str) -> None:
     """Give a database what the revisions of a project need there, as its owner."""
-    run(project, sys.executable, "-c", PREPARE, DATABASE_URL=url, MIGRATION_DATABASE_URL=url, ENVIRONMENT="development")
+    python(project, "-c", PREPARE, DATABASE_URL=url, MIGRATION_DATABASE_URL=url, ENVIRONMENT="development")
 
 
 def assert_as_autogenerate_writes_it(project: Path, url: str) -> None:
@@ -59,7 +65,7 @@ def make_schema(project: Path, url: str) -> None:
         alembic(project, url, "upgrade head")
     else:
         command = "from app.database.create_schema import main; main()"
-        run(project, sys.executable, "-c", command, DATABASE_URL=url)
+        python(project, "-c", command, DATABASE_URL=url)
 
 
 def _code(revision: Path) -> str:

@@ -1,7 +1,6 @@
 """The command `migrate`, with revisions of the tests' own, beside others who write."""
 
 import asyncio
-import os
 import sys
 import textwrap
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 import asyncpg
 
 from databases import hand_over
-from projects import OURS
+from projects import inherited
 from writers import Writers, writing
 
 REVISION = """
@@ -78,7 +77,6 @@ class Migrator:
 @asynccontextmanager
 async def migrating(project: Path, url: str, lock_timeout: float) -> AsyncIterator[Migrator]:
     """Start the command as in production, with a login that owns the tables, beside writers."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     settings = {
         "DATABASE_URL": url,
         "MIGRATION_DATABASE_URL": await asyncio.to_thread(hand_over, url),
@@ -89,7 +87,7 @@ async def migrating(project: Path, url: str, lock_timeout: float) -> AsyncIterat
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", MIGRATE),
         cwd=project,
-        env=inherited | settings,
+        env=inherited() | settings,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,

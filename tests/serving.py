@@ -1,7 +1,6 @@
 """Versions of a service that serve side by side, and clients who notice when an answer is not what they have stored."""
 
 import asyncio
-import os
 import random
 import re
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from projects import OURS
+from projects import inherited
 
 CLIENTS = 2
 PAUSE = 0.02  # seconds between two changes of a client, or there is no time for anything else
@@ -55,10 +54,9 @@ class Version:
 @asynccontextmanager
 async def serving(project: Path, settings: Mapping[str, str]) -> AsyncIterator[Version]:
     """Serve a version as production does."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     command = ["-m", "uvicorn", "app.main:create_app", "--factory", "--port", "0", "--no-access-log"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, cwd=project, env={**inherited, **settings}, stderr=asyncio.subprocess.PIPE
+        sys.executable, *command, cwd=project, env={**inherited(), **settings}, stderr=asyncio.subprocess.PIPE
     )
     assert process.stderr
     log = ""

@@ -1,7 +1,6 @@
 """A backfill changes each row once: killed, refused, beside writers, behind policies and a pooler, on old servers."""
 
 import asyncio
-import itertools
 import os
 import pty
 import random
@@ -22,12 +21,12 @@ from typing import Any, Protocol
 import asyncpg
 import pytest
 
-from databases import create_database, execute, hand_over, query
+from databases import as_login, create_database, execute, hand_over, query
 from dev.postgres import Server
-from first_revision import make_schema, prepare
+from first_revision import migrated_database
 from mutants import Mutant
 from poolers import PGBOUNCER, running_pooler
-from projects import MISSING, OURS, Render, run
+from projects import MISSING, Render, inherited, python
 
 TABLES = [
     "Item +shared name:str(80) title:str(80):null size:int:min(0)",
@@ -94,7 +93,7 @@ class Place:
         return urls | {"ENVIRONMENT": "development"}
 
     def python(self, *arguments: str, check: bool = True, settings: Mapping[str, str] = MappingProxyType({})) -> str:
-        return run(self.project, sys.executable, *arguments, check=check, **{**self.settings, **settings})
+        return python(self.project, *arguments, check=check, **{**self.settings, **settings})
 
     def backfill(self, *arguments: str, check: bool = True, **settings: str) -> str:
         return self.python("-m", "migrate.backfill", *arguments, check=check, settings=settings)
@@ -102,7 +101,7 @@ class Place:
     @contextmanager
     def running(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         """Run one that has seen its rows, and is killed in the end."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | self.settings
+        environment = inherited() | self.settings
         command = [sys.executable, "-m", "migrate.backfill", *arguments]
         with subprocess.Popen(command, cwd=self.project, env=environment, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -146,22 +145,18 @@ def unprotected(render: Render) -> Path:
 def make_place(project: Path, unprotected: Path, request: pytest.FixtureRequest) -> MakePlace:
     """Make a database as a copy of one with the schema."""
     sources: dict[tuple[bool, str], tuple[str, str]] = {}
-    counter = itertools.count()
 
     def make(project: Path, version: str = "18", rows: int = ROWS) -> Place:
         server: Server = request.getfixturevalue(f"postgres_{version}")
         secured = (project / "app/database/row_security").exists()
         if (secured, version) not in sources:
-            url = create_database(server)
-            prepare(project, url)
-            make_schema(project, url)
+            url = migrated_database(project, server)
             sources[secured, version] = url.rpartition("/")[2], hand_over(url)
         source, keeper = sources[secured, version]
-        name = f"{source}_{next(counter)}"
-        execute(server.url(), f"CREATE DATABASE {name} TEMPLATE {source}")
-        admin, owner = server.url(name), keeper.replace(source, name)
+        admin = create_database(server, template=source)
+        owner = keeper.replace(source, admin.rpartition("/")[2])
         query(admin, INSERT, rows)
-        return Place(project, admin, owner, re.sub("//.*@", f"//{LOGIN}:tests@", admin) if secured else owner)
+        return Place(project, admin, owner, as_login(admin, LOGIN, "tests") if secured else owner)
 
     return make
 
@@ -269,8 +264,8 @@ def test_two_at_once_are_one_too_many(place: Place) -> None:
 
 def test_the_first_two_make_one_table_for_their_notes(place: Place) -> None:
     with ThreadPoolExecutor() as pool:
-        told = list(pool.map(place.backfill, ("shout", "grow")))
-    assert [lines.splitlines()[-1] for lines in told] == ["shout: done, 100 rows", "grow: done, 2,000 rows"]
+        told = list(pool.map(place.backfill, ("copy_title", "grow")))  # neither changes what the other looks for
+    assert [lines.splitlines()[-1] for lines in told] == ["copy_title: done, 2,000 rows", "grow: done, 2,000 rows"]
 
 
 # --- What it works on ---
@@ -410,7 +405,7 @@ def test_what_is_wrong_is_one_sentence(wrong: str, place: Place) -> None:
 
 
 def test_before_the_first_backfill_its_folder_is_not_there(render: Render) -> None:
-    said = run(render(tables=TABLES), sys.executable, "-m", "migrate.backfill", "grow", check=False)
+    said = python(render(tables=TABLES), "-m", "migrate.backfill", "grow", check=False)
     assert said == "There is no migrate/backfills/grow.py; there is none at all.\n"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -11,12 +10,12 @@ import asyncpg
 import pytest
 import sqlalchemy as sa
 
-from databases import create_database, execute
+from databases import as_login, create_database, execute
 from dev.postgres import Server, temporary_server
-from projects import DEBIAN, MISSING, Render, run
+from projects import DEBIAN, MISSING, Render, python
 
 PASSWORD, OTHER = "7d3f:correct/horse%", "another#one"
-COMMAND = (sys.executable, "-m", "app.database.row_security.bootstrap")
+COMMAND = ("-m", "app.database.row_security.bootstrap")
 ROLES = ["anon", "authenticated", "shop_system", "shop_sign_in"]
 MAY_NOT = "The login of MIGRATION_DATABASE_URL may not"
 ACLS = """
@@ -42,23 +41,19 @@ def server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         yield server
 
 
-def at(url: str, user: str, password: str) -> str:
-    return sa.make_url(url).set(username=user, password=password).render_as_string(hide_password=False)
-
-
 def urls(owner: str, password: str = PASSWORD, login: str = "shop_api") -> dict[str, str]:
-    return {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": at(owner, login, password)}
+    return {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": as_login(owner, login, password)}
 
 
 def bootstrap(project: Path, owner: str, password: str = PASSWORD) -> list[str]:
-    printed = run(project, *COMMAND, check=True, **urls(owner, password))
+    printed = python(project, *COMMAND, check=True, **urls(owner, password))
     assert password not in printed
     return printed.splitlines()
 
 
 def refused(project: Path, **environment: str) -> str:
     """Run the command, which has to fail, and return the one sentence that it prints."""
-    printed = run(project, *COMMAND, check=False, **environment)
+    printed = python(project, *COMMAND, check=False, **environment)
     assert printed.count("\n") == 1, printed
     return printed.strip()
 
@@ -81,7 +76,7 @@ def create_owner(server: Server, options: str, name: str = "owner") -> str:
     url = create_database(server)
     execute(url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush' {options}")
     execute(url, f"ALTER DATABASE {sa.make_url(url).database} OWNER TO {name}")
-    return at(url, name, "hush")
+    return as_login(url, name, "hush")
 
 
 def attributes_of(url: str, role: str) -> set[str]:
@@ -91,7 +86,7 @@ def attributes_of(url: str, role: str) -> set[str]:
 
 def check_hardened(owner: str) -> None:
     """What has to be true of roles, login and schemas afterwards."""
-    login = at(owner, "shop_api", PASSWORD)
+    login = as_login(owner, "shop_api", PASSWORD)
     assert attributes_of(login, "shop_api") == {"rolcanlogin"}
     others = (
         "SELECT rolname FROM pg_roles WHERE pg_has_role(oid, 'MEMBER') AND rolname <> current_user ORDER BY rolname"
@@ -113,7 +108,7 @@ def test_an_owner_makes_everything_and_a_second_run_says_so(project: Path, serve
     owner = create_owner(server, options)
     assert bootstrap(project, owner)[:5] == [f"done: role {role}" for role in [*ROLES, "shop_api"]]
     check_hardened(owner)
-    login = at(owner, "shop_api", PASSWORD)
+    login = as_login(owner, "shop_api", PASSWORD)
     for statement in ("CREATE TEMPORARY TABLE mine ()", "CREATE TABLE public.mine ()"):
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             ask(login, "SELECT 1", statement)
@@ -162,7 +157,7 @@ def test_who_does_not_own_the_database_is_told_each_statement_that_its_owner_has
     url = create_database(server)
     name = sa.make_url(url).database
     execute(url, "CREATE ROLE stranger LOGIN CREATEROLE PASSWORD 'hush'")
-    stranger = at(url, "stranger", "hush")
+    stranger = as_login(url, "stranger", "hush")
     for statement, remedy in {
         "CREATE SCHEMA app": f"GRANT CREATE ON DATABASE {name} TO stranger",
         f"GRANT CONNECT ON DATABASE {name} TO shop_api": (
@@ -214,9 +209,9 @@ def test_a_new_password_replaces_the_old_one_and_no_log_has_either(project: Path
     owner = create_owner(server, "CREATEROLE")
     bootstrap(project, owner)
     assert bootstrap(project, owner, OTHER) == ["done: password of shop_api"]
-    assert ask(at(owner, "shop_api", OTHER), "SELECT 1") == [(1,)]
+    assert ask(as_login(owner, "shop_api", OTHER), "SELECT 1") == [(1,)]
     with pytest.raises(asyncpg.InvalidPasswordError):
-        ask(at(owner, "shop_api", PASSWORD), "SELECT 1")
+        ask(as_login(owner, "shop_api", PASSWORD), "SELECT 1")
     log = (server.folder / "postgres.log").read_text()
     assert log.count("ALTER ROLE shop_api PASSWORD 'SCRAM-SHA-256$") == 2
     assert PASSWORD not in log
@@ -260,7 +255,7 @@ def test_what_the_urls_lack_is_one_sentence(project: Path) -> None:
     owner = "postgresql://owner:hush@127.0.0.1:1/shop"
     makes = "Set DATABASE_URL to the login that this is to make, shop_api with a new random password"
     assert refused(project, DATABASE_URL=owner).startswith(makes)
-    assert refused(project, DATABASE_URL=at(owner, "shop_api", PASSWORD)).startswith(makes)
+    assert refused(project, DATABASE_URL=as_login(owner, "shop_api", PASSWORD)).startswith(makes)
     assert refused(project, **urls(owner, login="postgres")).startswith(makes)
     assert refused(project, **urls(owner, "")).startswith(makes)
     assert refused(project, **urls(owner, "pässword")).startswith(makes)

@@ -9,9 +9,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from databases import create_database, execute, query
+from databases import execute, query
 from dev.postgres import Server
-from first_revision import make_schema, prepare
+from first_revision import migrated_database
 from migrator import migrating, transaction, write_revision
 from projects import ROOT, Render, tool
 from writers import SEED
@@ -41,9 +41,7 @@ BEGIN FOR turn IN 1..2000 LOOP END LOOP; RETURN price; END $$
 
 def busy_database(project: Path, server: Server, rows: int = ROWS) -> str:
     """Create a database with the tables of the project and as many products, and return its URL."""
-    url = create_database(server)
-    prepare(project, url)
-    make_schema(project, url)
+    url = migrated_database(project, server)
     execute(url, SEED.format(rows=rows))
     execute(url, "VACUUM ANALYZE app.products")
     # Autovacuum steps aside after this time, which has to be less than the lock timeout here, too.
@@ -68,12 +66,10 @@ async def backfill(url: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("version", ["18", "15", "18 with row level security"])
+@pytest.mark.parametrize(("server", "secured"), [("18", False), ("15", False), ("18", True)], indirect=["server"])
 def test_documented_operations_keep_no_writer_waiting(
-    version: str, render: Render, request: pytest.FixtureRequest, progress: Callable[[str], None]
+    server: Server, secured: bool, render: Render, progress: Callable[[str], None]
 ) -> None:
-    server = request.getfixturevalue(f"postgres_{version[:2]}")
-    secured = "security" in version
     project = render() if secured else render(auth="none", row_level_security=False)
     url = busy_database(project, server)
     # What only it needs.

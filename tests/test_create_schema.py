@@ -11,14 +11,14 @@ from typing import Any
 import asyncpg
 import pytest
 
-from databases import execute, hand_over, query, read_catalog
+from databases import as_login, execute, hand_over, query, read_catalog
 from dev.postgres import Server
 from first_revision import prepared_database
 from hard_tables import HARD
-from projects import ROOT, Render, run
+from projects import ROOT, Render, end_of
 
 CREATING = ROOT / "tests/creating"
-COMMAND = (sys.executable, "-m", "app.database.create_schema")
+COMMAND = ("-m", "app.database.create_schema")
 EQUAL = "-- The database is what the models say.\n"
 ROWS = """
     INSERT INTO app.users (id, email, password_hash) VALUES (gen_random_uuid(), 'ada@example.com', 'x');
@@ -53,12 +53,6 @@ EVENT = """
 """
 
 
-@pytest.fixture(scope="module", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
-
-
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
     return render(migrations="none")
@@ -72,9 +66,7 @@ def database(project: Path, server: Server) -> str:
 
 def create(project: Path, url: str, *options: str) -> tuple[int, str]:
     """The exit code, and what was printed."""
-    output = run(project, "sh", "-c", '"$0" "$@"; echo $?', *COMMAND, *options, DATABASE_URL=url)
-    *printed, code = output.splitlines(keepends=True)
-    return int(code), "".join(printed)
+    return end_of(project, *COMMAND, *options, DATABASE_URL=url)
 
 
 # --- What is missing ---
@@ -156,7 +148,7 @@ def test_a_table_that_cannot_be_made_leaves_the_others_unmade(project: Path, dat
 def test_a_login_that_owns_nothing_makes_nothing(project: Path, database: str) -> None:
     execute(database, "DO $$ BEGIN CREATE ROLE poor LOGIN PASSWORD 'poor'; EXCEPTION WHEN OTHERS THEN NULL; END $$")
     execute(database, "GRANT CONNECT ON DATABASE " + database.rpartition("/")[2] + " TO poor")
-    code, printed = create(project, re.sub("//.*@", "//poor:poor@", database))
+    code, printed = create(project, as_login(database, "poor", "poor"))
     assert (code, len(printed.splitlines())) == (1, 1)
     assert "permission denied for schema app" in printed
 

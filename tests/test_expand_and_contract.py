@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import sys
 import tomllib
 import uuid
 from contextlib import AsyncExitStack
@@ -13,10 +12,10 @@ from typing import Any, NamedTuple
 import asyncpg
 import pytest
 
-from databases import alembic, create_database, execute, hand_over, query
+from databases import alembic, as_login, execute, hand_over, query
 from dev.postgres import Server
-from first_revision import make_schema, prepare
-from projects import Render, run
+from first_revision import migrated_database
+from projects import Render, python
 from serving import Version, serving, using
 
 MODEL, SCHEMAS, BACKFILL = "app/models/category.py", "app/schemas/category.py", "migrate/backfills/copy_colour.py"
@@ -79,9 +78,9 @@ class Project:
         self.has_alembic = (folder / "alembic").exists()
         self.autogenerates = (folder / "migrate/autogenerate.py").exists()
         self._start()
-        self.url, self.development = self._database(server), self._database(server)
+        self.url, self.development = (migrated_database(folder, server) for _ in range(2))
         self.owner = hand_over(self.url)
-        self.login = re.sub("//.*@", "//shop_api:tests@", self.url) if self.secured else self.owner
+        self.login = as_login(self.url, "shop_api", "tests") if self.secured else self.owner
         self.settings = {
             "DATABASE_URL": self.login,
             "MIGRATION_DATABASE_URL": self.owner,
@@ -100,18 +99,12 @@ class Project:
         if self.has_alembic:
             (self.folder / "alembic/versions/0002_colour.py").write_text(REVISION)
 
-    def _database(self, server: Server) -> str:
-        url = create_database(server)
-        prepare(self.folder, url)
-        make_schema(self.folder, url)
-        return url
-
     def run(self, folder: Path, command: str, *calls: list[str]) -> None:
         """Run a command of a version with these arguments, and then with those."""
         scripts = tomllib.loads((folder / "pyproject.toml").read_text())["project"]["scripts"]
         module, _, function = scripts[command].partition(":")
         code = f"from {module} import {function}\nfor arguments in {calls}: {function}(arguments)"
-        run(folder, sys.executable, "-c", code, check=True, **self.settings)
+        python(folder, "-c", code, check=True, **self.settings)
 
     def write(self, step: Step) -> Path:
         """Write the next version, in a folder of its own."""

@@ -6,7 +6,7 @@ import pytest
 
 from databases import alembic, read_catalog
 from dev.postgres import Server
-from first_revision import assert_as_autogenerate_writes_it, make_schema, prepared_database
+from first_revision import assert_as_autogenerate_writes_it, make_schema, migrated_database, prepared_database
 from hard_tables import HARD
 from projects import Render
 
@@ -27,12 +27,6 @@ AUTHS: dict[str, dict[str, Any]] = {
         ("hybrid", "supabase", True),
     )
 }
-
-
-@pytest.fixture(scope="session", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
 
 
 @pytest.mark.parametrize("answers", AUTHS.values(), ids=AUTHS)
@@ -60,8 +54,7 @@ def test_every_way_to_migrate_makes_the_same_schema(answers: dict[str, Any], ren
     catalogs = []
     for migrations in ("autogenerate", "manual", "none"):
         project = render(migrations=migrations, **answers)
-        url = prepared_database(project, server)
-        make_schema(project, url)
+        url = migrated_database(project, server)
         catalogs.append(read_catalog(url))
     assert any("CREATE TRIGGER touch_row" in line for line in catalogs[0])
     assert any("owner_update | UPDATE" in line for line in catalogs[0])
@@ -71,8 +64,7 @@ def test_every_way_to_migrate_makes_the_same_schema(answers: dict[str, Any], ren
 
 def test_creating_the_schema_again_changes_nothing(render: Render, server: Server) -> None:
     project = render(migrations="none")
-    url = prepared_database(project, server)
-    make_schema(project, url)
+    url = migrated_database(project, server)
     first = read_catalog(url)
     make_schema(project, url)
     assert read_catalog(url) == first

@@ -7,8 +7,8 @@ import pytest
 
 from databases import alembic, execute, hand_over, query
 from dev.postgres import Server
-from first_revision import make_schema, prepared_database
-from projects import Render, tool
+from first_revision import migrated_database
+from projects import Render, python
 
 TABLES = [
     "Product name:str(80)",
@@ -47,17 +47,10 @@ def project(render: Render) -> Path:
     return render(tables=TABLES)
 
 
-@pytest.fixture(params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
-
-
 @pytest.fixture
 def url(project: Path, server: Server) -> str:
     """A database with rows that no partition but the default one has kept."""
-    url = prepared_database(project, server)
-    make_schema(project, url)
+    url = migrated_database(project, server)
     execute(url, ROWS)
     return url
 
@@ -69,7 +62,7 @@ def keeper(url: str) -> str:
 
 
 def partitions(project: Path, url: str, *arguments: str) -> list[str]:
-    return tool(project, "app.database.partitions", *arguments, DATABASE_URL=url).splitlines()
+    return python(project, "-m", "app.database.partitions", *arguments, DATABASE_URL=url).splitlines()
 
 
 def test_rows_move_to_their_months_though_the_owner_does_not_see_them(project: Path, url: str, keeper: str) -> None:

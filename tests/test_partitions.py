@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from shutil import copytree, rmtree
 from typing import Any
 
 import asyncpg
@@ -17,7 +16,8 @@ from databases import alembic, create_database, query
 from dev.postgres import Server
 from first_revision import make_schema
 from mutants import Mutant
-from projects import Render, files_of, run, tool
+from noticing import Notices, compiled
+from projects import Render, files_of, python
 
 TABLES = [
     "Product name:str(80):unique",
@@ -31,6 +31,7 @@ INSERT = (
     "SELECT gen_random_uuid(), $1::timestamptz + number * interval '1 second', number, 0.5 "
     "FROM generate_series(1, $2::int) number"
 )
+ITS_TESTS, ITS_SCHEMA = "tests/database/test_partitions.py", "tests/test_schema.py"
 # The command as cron runs it, but for how often it tries.
 IMPATIENT, PERSISTENT = (
     f"from app.database import partitions; partitions.ATTEMPTS, partitions.PAUSE = {numbers}; partitions.main([])"
@@ -40,13 +41,7 @@ IMPATIENT, PERSISTENT = (
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    return render(tables=TABLES, auth="none")
-
-
-@pytest.fixture(scope="module", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
+    return compiled(render(tables=TABLES, auth="none"), ITS_TESTS, ITS_SCHEMA)
 
 
 @pytest.fixture
@@ -58,7 +53,7 @@ def url(project: Path, server: Server) -> str:
 
 
 def partitions(project: Path, url: str, *arguments: str, check: bool = True) -> str:
-    return tool(project, "app.database.partitions", *arguments, check=check, DATABASE_URL=url)
+    return python(project, "-m", "app.database.partitions", *arguments, check=check, DATABASE_URL=url)
 
 
 def values(url: str, column: str, table: str) -> list[Any]:
@@ -187,9 +182,7 @@ def test_a_table_that_stays_locked_is_left_as_it_was(project: Path, url: str) ->
         connection = await asyncpg.connect(url)
         async with connection.transaction():
             await connection.execute("SELECT FROM app.events")
-            output = await asyncio.to_thread(
-                run, project, sys.executable, "-c", IMPATIENT, check=False, DATABASE_URL=url
-            )
+            output = await asyncio.to_thread(python, project, "-c", IMPATIENT, check=False, DATABASE_URL=url)
         await connection.close()
         return output
 
@@ -241,7 +234,6 @@ def test_a_project_without_partitioned_tables_has_nothing_of_this(render: Render
 
 
 MONTHS = "app/database/months.py"
-ITS_TESTS, ITS_SCHEMA = "tests/database/test_partitions.py", "tests/test_schema.py"
 MUTANTS = [
     Mutant("reads every partition", "app/queries/__init__.py", "if key.expression.primary_key", "if False", ITS_TESTS),
     Mutant("takes the month from another zone", MONTHS, "time.astimezone(dt.UTC)", "time", ITS_TESTS),
@@ -267,10 +259,5 @@ MUTANTS = [
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mistake_is_noticed(mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path) -> None:
-    copy = copytree(project, tmp_path / "copy")
-    mutant.apply(copy)
-    arguments = ("--exitfirst", "--quiet", "--tb=no", mutant.noticed_by)
-    output = tool(copy, "pytest", *arguments, check=False, TEST_DATABASE_URL=postgres_18.url())
-    assert re.search(r"^1 failed\b(?!.*\berror)", output.splitlines()[-1]), f"{mutant} survives:\n{output}"
-    rmtree(copy)
+def test_mistake_is_noticed(mutant: Mutant, project: Path, assert_noticed: Notices) -> None:
+    assert_noticed(mutant, project)

@@ -10,7 +10,7 @@ import pytest
 
 from databases import alembic, execute, hand_over, query, read_catalog
 from dev.postgres import Server
-from first_revision import make_schema, prepared_database
+from first_revision import migrated_database
 from projects import Render
 
 TABLES = [
@@ -147,19 +147,6 @@ def project(render: Render) -> Path:
     return render(tables=TABLES)
 
 
-@pytest.fixture(scope="module", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
-
-
-def prepare(project: Path, server: Server) -> str:
-    """Return a database as the first revision leaves it."""
-    url = prepared_database(project, server)
-    make_schema(project, url)
-    return url
-
-
 def state(url: str) -> list[str]:
     return [*read_catalog(url, "app", "private"), *query(url, SECURITY)]
 
@@ -186,7 +173,7 @@ class Drift:
 @pytest.fixture(scope="module")
 def drifted(render: Render, server: Server) -> Drift:
     project = render(tables=TABLES)
-    url = prepare(project, server)
+    url = migrated_database(project, server)
     wanted = state(url)
     for statement, _ in PLANTED.values():
         execute(url, statement)
@@ -221,7 +208,7 @@ def test_so_does_its_script(drifted: Drift) -> None:
 
 
 def test_looking_waits_for_nobody_and_leaves_nothing(project: Path, server: Server) -> None:
-    url = prepare(project, server)
+    url = migrated_database(project, server)
     before = state(url)
     execute(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET lock_timeout = '1s'")
 
@@ -276,7 +263,7 @@ def change_models(project: Path) -> None:
 
 def test_a_changed_model_is_followed_and_taken_back(render: Render, server: Server) -> None:
     project = render(tables=TABLES)
-    url = prepare(project, server)
+    url = migrated_database(project, server)
     before = state(url)
     change_models(project)
     upgrade = write_revision(project, url)
@@ -317,7 +304,7 @@ ROWS = """
 @pytest.mark.parametrize("forgotten", ["nothing", "projects"])
 def test_a_revision_reaches_rows_only_while_nothing_is_forced(forgotten: str, render: Render, server: Server) -> None:
     project = render(tables=TABLES)
-    url = prepare(project, server)
+    url = migrated_database(project, server)
     execute(url, ROWS)
     script = CHANGES_ROWS.replace(f'    op.disable_row_security("{forgotten}", "FORCE")\n', "")
     (project / "alembic/versions/0002_rows.py").write_text(script)

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copy2, copytree
 
 import pytest
 
 from dev.postgres import Server
 from mutants import POOLER_MUTANTS, Mutant
+from noticing import Notices, compiled
 from poolers import PGBOUNCER
-from projects import MISSING, ROOT, Render, run, run_suite
-from test_mutants import PYTEST, QUICK, noticed_by
-from test_proofs import ALL_PROOFS, with_proofs
+from projects import MISSING, PROOFS_TOO, Render, run_suite, with_proofs
 
 pytestmark = pytest.mark.skipif(not PGBOUNCER.exists(), reason=f"{MISSING}PgBouncer in {PGBOUNCER}")
 
@@ -35,31 +33,24 @@ DIRECT = (
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
     """A project whose own tests take the way through a pooler."""
-    project = with_proofs(render(auth="none"))
-    copytree(ROOT / "tests/pooled", project / "tests/pooled")
-    copy2(ROOT / "tests/poolers.py", project / "tests/poolers.py")
+    project = with_proofs(render(auth="none"), "proofs", "pooled")
     with (project / "tests/conftest.py").open("a") as conftest:
         conftest.write(SETTINGS)
-    run(project, *PYTEST, "--collect-only", check=True, **QUICK)
-    return project
+    return compiled(project)
 
 
 @pytest.mark.parametrize(
-    ("mode", "version"),
-    [("transaction", "postgres_18"), ("transaction", "postgres_15"), ("session", "postgres_15")],
+    ("mode", "server"), [("transaction", "18"), ("transaction", "15"), ("session", "15")], indirect=["server"]
 )
 def test_everything_holds_by_way_of_a_pooler(
-    mode: str, version: str, project: Path, request: pytest.FixtureRequest, progress: Callable[[str], None]
+    mode: str, server: Server, project: Path, progress: Callable[[str], None]
 ) -> None:
-    server: Server = request.getfixturevalue(version)
     chosen = [*POOLED[mode], *ITS_OWN, *(f"tests/proofs/{name}.py" for name in PROOFS)]
     left_out = [f"--deselect={name}" for name in DIRECT]
-    closing = run_suite(project, server.url(), ALL_PROOFS[0], *left_out, *chosen, POOL_MODE=mode)
-    progress(f"by way of a pooler in {mode} mode to {version}, {closing}")
+    closing = run_suite(project, server.url(), PROOFS_TOO, *left_out, *chosen, POOL_MODE=mode)
+    progress(f"by way of a pooler in {mode} mode to PostgreSQL {server.version}, {closing}")
 
 
 @pytest.mark.parametrize("mutant", POOLER_MUTANTS, ids=lambda mutant: mutant.name)
-def test_mistake_is_noticed(
-    mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
-) -> None:
-    progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', postgres_18)}")
+def test_mistake_is_noticed(mutant: Mutant, project: Path, assert_noticed: Notices) -> None:
+    assert_noticed(mutant, project)

@@ -16,7 +16,7 @@ from shutil import copytree
 import httpx
 import pytest
 
-from projects import IDENTITY, MISSING, OURS, ROOT, commit
+from projects import MISSING, ROOT, commit, inherited
 
 README = (ROOT / "README.md").read_text()
 SERVE, TEST = re.findall(r"```sh\n(.*?)\n```", README, re.DOTALL)[:2]
@@ -68,14 +68,14 @@ def sign_in(log: Path) -> str:
 
 def serve_and_end(command: str, clone: Path, path: str) -> float:
     """Type the command into a shell, wait for the first answer, sign in, press Ctrl-C; how long the answer took."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith((*OURS, "VIRTUAL_ENV"))}
+    kept = {name: value for name, value in inherited().items() if not name.startswith("VIRTUAL_ENV")}
     log = clone.parent / "log"
     with (
         log.open("w") as output,
         subprocess.Popen(
             ["/bin/bash", "-c", command],
             cwd=clone,
-            env=kept | IDENTITY | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"},
+            env=kept | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -2,15 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copy2, copytree
+from shutil import copytree
 from typing import Any
 
 import pytest
 
 from dev.postgres import Server
 from poolers import PGBOUNCER
-from projects import MISSING, ROOT, Render, run_suite
-from test_proofs import ALL_PROOFS, with_proofs
+from projects import MISSING, PROOFS_TOO, Render, run_suite, with_proofs
 
 # Beside the shop: rows in parts, and links between rows that are somebody's.
 MORE = ["Event +partitioned(at) at:datetime order:Order:cascade", "Bundle name:str(80) orders:Order[]"]
@@ -28,11 +27,8 @@ KEPT = (
 @pytest.fixture(scope="module")
 def project(render: Render, questions: dict[str, Any]) -> Path:
     """A project with every kind of table, and the proofs."""
-    project = with_proofs(render(tables=[*questions["tables"]["default"], *MORE]))
-    for name in ("row_security", "row_security_plans"):
-        copytree(ROOT / "tests" / name, project / "tests" / name)
-    copy2(ROOT / "tests/poolers.py", project / "tests/poolers.py")
-    return project
+    project = render(tables=[*questions["tables"]["default"], *MORE])
+    return with_proofs(project, "proofs", "row_security", "row_security_plans")
 
 
 def with_settings(project: Path, copy: Path, name: str) -> Path:
@@ -43,25 +39,20 @@ def with_settings(project: Path, copy: Path, name: str) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("version", ["postgres_18", "postgres_17", "postgres_15"])
-def test_proofs_hold(
-    version: str, project: Path, request: pytest.FixtureRequest, progress: Callable[[str], None]
-) -> None:
-    server: Server = request.getfixturevalue(version)
-    closing = run_suite(project, server.url(), ALL_PROOFS[0], *PROOFS, *ITS_OWN)
-    progress(f"row security on {version}, {closing}")
+@pytest.mark.parametrize("server", ["18", "17", "15"], indirect=True)
+def test_proofs_hold(server: Server, project: Path, progress: Callable[[str], None]) -> None:
+    closing = run_suite(project, server.url(), PROOFS_TOO, *PROOFS, *ITS_OWN)
+    progress(f"row security on PostgreSQL {server.version}, {closing}")
 
 
-@pytest.mark.parametrize("version", ["postgres_18", "postgres_15"])
 @pytest.mark.skipif(not PGBOUNCER.exists(), reason=f"{MISSING}PgBouncer in {PGBOUNCER}")
 def test_proofs_hold_by_way_of_a_pooler(
-    version: str, project: Path, tmp_path: Path, request: pytest.FixtureRequest, progress: Callable[[str], None]
+    server: Server, project: Path, tmp_path: Path, progress: Callable[[str], None]
 ) -> None:
-    server: Server = request.getfixturevalue(version)
     pooled = with_settings(project, tmp_path / "pooled", "through_pooler")
     chosen = [*PROOFS, "tests/row_security/two_processes.py", *ITS_OWN, *(f"--deselect={name}" for name in KEPT)]
-    closing = run_suite(pooled, server.url(), ALL_PROOFS[0], *chosen)
-    progress(f"row security by way of a pooler to {version}, {closing}")
+    closing = run_suite(pooled, server.url(), PROOFS_TOO, *chosen)
+    progress(f"row security by way of a pooler to PostgreSQL {server.version}, {closing}")
 
 
 def test_roles_protect_every_path_of_a_login_that_bypasses_policies(
@@ -69,14 +60,12 @@ def test_roles_protect_every_path_of_a_login_that_bypasses_policies(
 ) -> None:
     bypassing = with_settings(project, tmp_path / "bypassing", "bypassing")
     proofs = [f"tests/row_security/{name}.py" for name in ("sessions", "requests", "claims", "superuser")]
-    closing = run_suite(bypassing, postgres_18.url(), ALL_PROOFS[0], *proofs, "tests/contract/test_access.py")
+    closing = run_suite(bypassing, postgres_18.url(), PROOFS_TOO, *proofs, "tests/contract/test_access.py")
     progress(f"row security with a superuser, {closing}")
 
 
-@pytest.mark.parametrize("version", ["postgres_18", "postgres_15"])
 def test_policies_read_along_an_index_and_ask_once(
-    version: str, project: Path, request: pytest.FixtureRequest, progress: Callable[[str], None]
+    server: Server, project: Path, progress: Callable[[str], None]
 ) -> None:
-    server: Server = request.getfixturevalue(version)
-    closing = run_suite(project, server.url(), ALL_PROOFS[0], "tests/row_security_plans")
-    progress(f"plans of policies on {version}, {closing}")
+    closing = run_suite(project, server.url(), PROOFS_TOO, "tests/row_security_plans")
+    progress(f"plans of policies on PostgreSQL {server.version}, {closing}")

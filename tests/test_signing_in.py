@@ -2,48 +2,31 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from shutil import copytree
 
 import pytest
 
 from dev.postgres import Server
 from mutants import Mutant
-from projects import ROOT, Render, run, run_suite
+from noticing import Notices, compiled
+from projects import PROOFS_TOO, Render, run_suite, with_proofs
 from sign_in_mutants import MUTANTS
-from test_mutants import PYTEST, QUICK, noticed_by
-from test_proofs import ALL_PROOFS
 
 
-def with_proofs(project: Path) -> Path:
-    """Add the proofs to a rendered project's own tests."""
-    return copytree(ROOT / "tests/signing_in", project / "tests/signing_in").parents[1]
-
-
-@pytest.mark.parametrize(("version", "row_level_security"), [("postgres_18", True), ("postgres_15", False)])
-def test_proofs_hold(
-    version: str,
-    row_level_security: bool,
-    render: Render,
-    request: pytest.FixtureRequest,
-    progress: Callable[[str], None],
-) -> None:
-    server: Server = request.getfixturevalue(version)
-    project = with_proofs(render(row_level_security=row_level_security))
+@pytest.mark.parametrize(("server", "row_level_security"), [("18", True), ("15", False)], indirect=["server"])
+def test_proofs_hold(server: Server, row_level_security: bool, render: Render, progress: Callable[[str], None]) -> None:
+    project = with_proofs(render(row_level_security=row_level_security), "signing_in")
     if not row_level_security:
         (project / "tests/signing_in/with_row_security.py").unlink()
-    closing = run_suite(project, server.url(), ALL_PROOFS[0], "tests/signing_in", "tests/auth")
-    progress(f"signing in on {version}, {'with' if row_level_security else 'without'} policies, {closing}")
+    closing = run_suite(project, server.url(), PROOFS_TOO, "tests/signing_in", "tests/auth")
+    policies = "with policies" if row_level_security else "without policies"
+    progress(f"signing in on PostgreSQL {server.version}, {policies}, {closing}")
 
 
 @pytest.fixture(scope="module")
 def project(render: Render) -> Path:
-    project = with_proofs(render())
-    run(project, *PYTEST, "--collect-only", check=True, **QUICK)
-    return project
+    return compiled(with_proofs(render(), "signing_in"))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_mistake_is_noticed(
-    mutant: Mutant, project: Path, postgres_18: Server, tmp_path: Path, progress: Callable[[str], None]
-) -> None:
-    progress(f"{mutant.name}: {noticed_by(mutant, project, tmp_path / 'copy', postgres_18)}")
+def test_mistake_is_noticed(mutant: Mutant, project: Path, assert_noticed: Notices) -> None:
+    assert_noticed(mutant, project)

@@ -1,15 +1,14 @@
 """Revisions of `migrations=manual`: SQL files that Alembic runs statement by statement, both ways."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
 from databases import alembic, query, read_catalog
 from dev.postgres import Server
-from first_revision import prepared_database
-from projects import Render, run
+from first_revision import migrated_database
+from projects import Render, python
 
 INDEX = "SELECT indexname FROM pg_indexes WHERE indexname LIKE 'ix_x%' ORDER BY 1"
 
@@ -21,9 +20,7 @@ def project(render: Render) -> Path:
 
 @pytest.fixture
 def database(project: Path, postgres_18: Server) -> str:
-    url = prepared_database(project, postgres_18)
-    alembic(project, url, "upgrade head")
-    return url
+    return migrated_database(project, postgres_18)
 
 
 def revise(project: Path, url: str, up: str, down: str) -> tuple[Path, Path]:
@@ -37,15 +34,8 @@ def revise(project: Path, url: str, up: str, down: str) -> tuple[Path, Path]:
 
 def refused(project: Path, url: str, command: str) -> str:
     """What Alembic says at last where it refuses a command."""
-    output = run(
-        project,
-        sys.executable,
-        "-m",
-        "alembic",
-        *command.split(),
-        check=False,
-        DATABASE_URL=url,
-        ENVIRONMENT="development",
+    output = python(
+        project, "-m", "alembic", *command.split(), check=False, DATABASE_URL=url, ENVIRONMENT="development"
     )
     line = output.splitlines()[-1]
     assert line.startswith("FAILED: "), output

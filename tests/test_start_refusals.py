@@ -1,16 +1,14 @@
 """What the start refuses where Row Level Security would not hold: each hole, made and mended on real servers."""
 
 import json
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import sqlalchemy as sa
 
-from databases import create_database, execute
+from databases import as_login, create_database, execute
 from dev.postgres import Server
-from projects import Render, run
+from projects import Render, python
 
 # A process of its own for each hole would take longer than all of them.
 EACH = """
@@ -318,21 +316,16 @@ def project(render: Render) -> Path:
 def prepared(project: Path, server: Server) -> tuple[str, str]:
     """Return the URLs of the owner and of the application's login, in a database that has everything."""
     owner = create_database(server)
-    login = sa.make_url(owner).set(username="shop_api", password="hush")  # noqa: S106
-    urls = {"MIGRATION_DATABASE_URL": owner, "DATABASE_URL": login.render_as_string(hide_password=False)}
-    run(project, sys.executable, "-c", PREPARE, check=True, **urls)
-    return owner, urls["DATABASE_URL"]
+    login = as_login(owner, "shop_api", "hush")
+    python(project, "-c", PREPARE, DATABASE_URL=login, MIGRATION_DATABASE_URL=owner)
+    return owner, login
 
 
-@pytest.mark.parametrize("version", ["postgres_15", "postgres_18"])
-def test_the_start_refuses_every_hole_and_says_what_to_run(
-    version: str, project: Path, request: pytest.FixtureRequest
-) -> None:
-    server: Server = request.getfixturevalue(version)
+def test_the_start_refuses_every_hole_and_says_what_to_run(project: Path, server: Server) -> None:
     options = "" if server.version.startswith("15.") else "WITH INHERIT FALSE, SET TRUE"
     changes = [(hole.make, hole.mend.format(options=options)) for hole in HOLES.values()] + [*FINE.values()]
     asked = json.dumps([*prepared(project, server), changes])
-    before, *found, after = json.loads(run(project, sys.executable, "-c", EACH + HOLES_IN_TURN, asked))
+    before, *found, after = json.loads(python(project, "-c", EACH + HOLES_IN_TURN, asked))
     assert (before, after) == ("", "")
     told = dict(zip([*HOLES, *FINE], found, strict=True))
     missed = {
@@ -345,7 +338,7 @@ def test_the_start_refuses_every_hole_and_says_what_to_run(
 def test_the_start_refuses_a_server_that_lacks_a_fix(project: Path, postgres_18: Server) -> None:
     lacks = {140018: True, 150013: True, 150014: False, 160009: True, 160010: False, 170005: True, 170006: False}
     login = prepared(project, postgres_18)[1]
-    found = json.loads(run(project, sys.executable, "-c", EACH + VERSIONS, login, json.dumps([*lacks])))
+    found = json.loads(python(project, "-c", EACH + VERSIONS, login, json.dumps([*lacks])))
     assert {version: "can show what policies hide" in text for version, text in zip(lacks, found, strict=True)} == lacks
 
 
@@ -364,11 +357,11 @@ def test_supabases_own_login_is_let_in_by_a_setting_that_the_start_warns_of(
 ) -> None:
     project, url = render(database="supabase", migrations="none"), create_database(postgres_18)
     allowed = {"DATABASE_URL": url, "ALLOW_BYPASSING_LOGIN": "true"}
-    run(project, sys.executable, "-c", PREPARE, check=True, **allowed)
-    start = (sys.executable, "-c", EACH + TOLERANT, url)
-    refused, warned, started = run(project, *start).splitlines()
+    python(project, "-c", PREPARE, check=True, **allowed)
+    start = ("-c", EACH + TOLERANT, url)
+    refused, warned, started = python(project, *start).splitlines()
     assert refused.startswith("false No policy applies to postgres")
     assert warned.startswith("WARNING ALLOW_BYPASSING_LOGIN: all that keeps users apart is role switching. No policy")
     assert started == "true starts"
     execute(url, "ALTER TABLE app.orders DISABLE ROW LEVEL SECURITY")
-    assert run(project, *start).splitlines()[-1].startswith("true app.orders has row security off")
+    assert python(project, *start).splitlines()[-1].startswith("true app.orders has row security off")

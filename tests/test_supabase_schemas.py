@@ -1,16 +1,15 @@
 """Schemas that are not ours, as Supabase has a dozen, are neither proposed nor touched, also where we refer to them."""
 
 import re
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
 
-from databases import alembic, create_database, execute, read_catalog
+from databases import alembic, as_login, create_database, execute, read_catalog
 from dev.postgres import Server
 from first_revision import make_schema
-from projects import Render, lint, run, run_suite
+from projects import Render, lint, python, run_suite
 
 SUPABASE = (
     "auth",
@@ -51,12 +50,6 @@ GRANT REFERENCES ON auth.users TO "{0}";
 CLEAN = "No new upgrade operations detected."
 
 
-@pytest.fixture(scope="session", params=["18", "15"])
-def server(request: pytest.FixtureRequest) -> Server:
-    found: Server = request.getfixturevalue(f"postgres_{request.param}")
-    return found
-
-
 @pytest.fixture
 def database(server: Server) -> str:
     """The URL of a superuser, on a database that others use as well."""
@@ -68,7 +61,7 @@ def database(server: Server) -> str:
 def owned(url: str, name: str) -> str:
     """The URL of a login that may do what Supabase lets `postgres` do."""
     execute(url, OWNER.format(name))
-    return re.sub(r"//.*@", f"//{name}:{name}@", url)
+    return as_login(url, name, name)
 
 
 def with_profiles(project: Path) -> Path:
@@ -133,7 +126,7 @@ def test_create_schema_makes_no_users_where_there_are_none(render: Render, serve
     project, url = with_profiles(render(auth="none", database="supabase", migrations="none")), create_database(server)
     execute(url, "CREATE SCHEMA auth")
     command = "from app.database.create_schema import main; main()"
-    output = run(project, sys.executable, "-c", command, check=False, DATABASE_URL=url)
+    output = python(project, "-c", command, check=False, DATABASE_URL=url)
     assert 'relation "auth.users" does not exist' in output
     assert read_catalog(url, "app", "auth") == []
 

@@ -1,10 +1,9 @@
 """What somebody writes by hand where tables change as in `test_changing_tables.py`; new ones as their models say."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from projects import run
+from projects import python
 
 NEW = """
 from app.database.catalog import our_tables, statements_of
@@ -61,4 +60,4 @@ def security(project: Path) -> Iterator[str]:
 
 
 def printed(project: Path, code: str) -> str:
-    return run(project, sys.executable, "-c", code)
+    return python(project, "-c", code)

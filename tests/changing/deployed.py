@@ -1,17 +1,15 @@
 """A project in production: a database with rows, a login that owns the tables, and one of the application."""
 
 import json
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from changing.developing import also_lossy
-from databases import create_database, execute, hand_over, query
+from databases import as_login, create_database, execute, hand_over, query
 from dev.binaries import find_binaries
 from dev.postgres import Server
 from first_revision import make_schema, prepare
-from projects import ROOT, run
+from projects import ROOT, python, run
 
 ASK = (ROOT / "tests/changing/ask.py").read_text()
 USERS = "from tests.support import STORE_USERS; print(STORE_USERS)"
@@ -39,14 +37,14 @@ class Deployed:
         on_supabase = (self.project / "app/database/supabase.py").exists()  # whose own login may do more
         self.owner = self.login = self.superuser if on_supabase else hand_over(self.superuser)
         if (self.project / "app/database/row_security").exists():
-            self.login = re.sub("//.*@", "//library_api:tests@", self.superuser)
+            self.login = as_login(self.superuser, "library_api", "tests")
 
     def store_users(self) -> None:
         execute(self.superuser, self.python("-c", USERS))
 
     def python(self, *arguments: str, check: bool = True) -> str:
         urls = {"DATABASE_URL": self.login, "MIGRATION_DATABASE_URL": self.owner}
-        return run(self.project, sys.executable, *arguments, check=check, ENVIRONMENT="development", **urls)
+        return python(self.project, *arguments, check=check, ENVIRONMENT="development", **urls)
 
     def ask(self, user: str, requests: list[Any]) -> list[Any]:
         """Return what the application answers."""

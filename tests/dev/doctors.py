@@ -1,16 +1,15 @@
 """Runs of the command `doctor` in rendered projects, and the databases and logins that it examines."""
 
 import json
-import sys
+import shlex
 import uuid
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
 from databases import execute
 from dev.postgres import Server
-from projects import run
+from projects import end_of, python
 
 SECRET = "hush"  # noqa: S105
 # Loopback, but to a program that does not look it up another machine.
@@ -40,14 +39,13 @@ print(json.dumps(done))
 
 def examine(project: Path, command: str = "-m dev.doctor", **environment: str) -> dict[str, Line]:
     """Run the command, and return its lines by what they check; of those about the settings, the first."""
-    output = run(project, "/bin/sh", "-c", f"{sys.executable} {command} --json; echo $?", check=True, **environment)
-    text, code = output.rstrip().rsplit("\n", 1)
-    return read(int(code), text, environment)
+    done = end_of(project, *shlex.split(command), "--json", **environment)
+    return read(done.code, done.printed, environment)
 
 
 def examine_each(project: Path, *environments: dict[str, str]) -> list[dict[str, Line]]:
     """Run the command for each of these environments, in one process."""
-    done = json.loads(run(project, sys.executable, "-c", EACH, json.dumps(environments)))
+    done = json.loads(python(project, "-c", EACH, json.dumps(environments)))
     return [read(code, text, given) for (code, text), given in zip(done, environments, strict=True)]
 
 
@@ -66,20 +64,14 @@ def read(code: int, text: str, environment: dict[str, str]) -> dict[str, Line]:
 
 
 def prepare(project: Path, url: str, **environment: str) -> None:
-    run(
+    python(
         project,
-        sys.executable,
         "-c",
         "from dev.database import prepare_schema; prepare_schema()",
         check=True,
         DATABASE_URL=url,
         **{"ENVIRONMENT": "development", **environment},
     )
-
-
-def at(url: str, **changed: Any) -> str:
-    """Return a URL with other parts."""
-    return sa.make_url(url).set(**changed).render_as_string(hide_password=False)
 
 
 def name_of(url: str) -> str:

@@ -17,7 +17,6 @@ from doctors import (
     EACH,
     ELSEWHERE,
     SECRET,
-    at,
     create_login,
     examine,
     examine_urls,
@@ -26,19 +25,15 @@ from doctors import (
     prepare,
 )
 
-from databases import create_database, execute
+from databases import at, create_database, execute
 from dev.postgres import Server
-from projects import Render, run
+from projects import Render, python, run
 
 # --- All is well ---
 
 
 @pytest.mark.parametrize("migrations", ["autogenerate", "manual", "none"])
-@pytest.mark.parametrize("version", ["postgres_18", "postgres_15"])
-def test_two_logins_as_the_readme_has_them_are_green(
-    version: str, migrations: str, render: Render, request: pytest.FixtureRequest
-) -> None:
-    server: Server = request.getfixturevalue(version)
+def test_two_logins_as_the_readme_has_them_are_green(migrations: str, render: Render, server: Server) -> None:
     project, url = render(auth="none", migrations=migrations), create_database(server)
     owner, api = create_login(server), create_login(server)
     execute(url, f"ALTER DATABASE {name_of(url)} OWNER TO {owner}")
@@ -71,7 +66,7 @@ def test_dev_doctor_examines_the_development_database(project: Path, place: Path
 
 def test_the_table_is_coloured_on_a_terminal(project: Path, url: str) -> None:
     terminal = (sys.executable, "-c", "import pty, sys; pty.spawn([sys.executable, '-m', 'dev.doctor'])")
-    plain = run(project, sys.executable, "-m", "dev.doctor", DATABASE_URL=url)
+    plain = python(project, "-m", "dev.doctor", DATABASE_URL=url)
     coloured = run(project, *terminal, DATABASE_URL=url)
     assert re.search(r"^ok    server      PostgreSQL [\d.]+$", plain, re.MULTILINE)
     assert re.search(r"^warn  login       postgres is a superuser.*\n {18}Give the service", plain, re.MULTILINE)
@@ -112,7 +107,7 @@ WRONG = [
 def test_no_secret_is_shown_of_a_wrong_url(project: Path) -> None:
     environments = [{"DATABASE_URL": wrong} for wrong in WRONG]
     environments += [{"DATABASE_URL": "postgresql://user@127.0.0.1/app", "MIGRATION_DATABASE_URL": WRONG[0]}]
-    output = run(project, sys.executable, "-c", EACH, json.dumps(environments))
+    output = python(project, "-c", EACH, json.dumps(environments))
     assert output.count("Set as .env.example shows") == len(environments)
     assert SECRET not in output
 

@@ -1,20 +1,19 @@
 """The command `doctor` where there is no connection, none that is safe, or a pooler in between."""
 
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from doctors import ELSEWHERE, SECRET, at, create_login, examine, examine_each, examine_urls, is_green, name_of
+from doctors import ELSEWHERE, SECRET, create_login, examine, examine_each, examine_urls, is_green, name_of
 
 from certificates import encrypted_server, make_certificates
-from databases import create_database, execute
+from databases import at, create_database, execute
 from dev.postgres import Server
 from poolers import PGBOUNCER, running_pooler
-from projects import DEBIAN, MISSING, run
+from projects import DEBIAN, MISSING, python
 
 # --- No connection ---
 
@@ -92,7 +91,7 @@ for error, url in [
 
 
 def test_what_supabase_answers_has_sentences_of_its_own(project: Path) -> None:
-    advice = run(project, sys.executable, "-c", KNOWN_ONLY_BY_SUPABASE).splitlines()
+    advice = python(project, "-c", KNOWN_ONLY_BY_SUPABASE).splitlines()
     parts = [
         *("IPv6 only", "IPv6 only", "reads role.project-ref", "reads role.project-ref", "Stop what sends"),
         *(

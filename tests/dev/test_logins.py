@@ -6,9 +6,9 @@ from pathlib import Path
 from shutil import copytree
 
 import pytest
-from doctors import SECRET, at, create_login, examine, name_of, prepare
+from doctors import SECRET, create_login, examine, name_of, prepare
 
-from databases import create_database, execute
+from databases import at, create_database, execute
 from dev.postgres import Server, running_server
 from projects import Render, run
 
@@ -35,11 +35,7 @@ def urls_of(owner: str) -> dict[str, str]:
 # --- doctor ---
 
 
-@pytest.mark.parametrize("version", ["postgres_15", "postgres_18"])
-def test_bootstrap_and_migration_make_a_database_with_which_all_is_well(
-    version: str, project: Path, request: pytest.FixtureRequest
-) -> None:
-    server: Server = request.getfixturevalue(version)
+def test_bootstrap_and_migration_make_a_database_with_which_all_is_well(project: Path, server: Server) -> None:
     made = create_database(server)
     owner = create_login(server, "SUPERUSER")
     execute(made, f"ALTER DATABASE {name_of(made)} OWNER TO {owner}")

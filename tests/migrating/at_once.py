@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import asyncpg
 import pytest
 
-from tests.migrating.deployment import Deployment, Running
+from tests.migrating.deployment import SECONDS, Deployment, Running
 
 WAITING = "Another migration is running: waiting up to "
 # Held by the test for as long as the revision is to take.
@@ -39,7 +39,7 @@ def until(deployment: Deployment, query: str) -> None:
 
     async def look() -> None:
         connection = await asyncpg.connect(deployment.url)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(SECONDS + 3):
             while await connection.fetch(f"SELECT 1 FROM pg_stat_activity WHERE {query}") == []:  # noqa: ASYNC110, S608
                 await asyncio.sleep(0.02)
         await connection.close()
@@ -167,7 +167,7 @@ def test_the_statements_of_a_transaction_share_the_time_to_wait_for_locks(deploy
 
 
 def test_a_statement_that_takes_too_long_is_ended_and_not_repeated(deployment: Deployment) -> None:
-    deployment.add("0002", f"{TABLE}\n    op.execute('SELECT pg_sleep(5)')")
+    deployment.add("0002", f"{TABLE}\n    op.execute('SELECT pg_sleep(2)')")
     done = deployment.migrate(MIGRATION_STATEMENT_TIMEOUT="0.3")
     assert done.code == 1
     assert "(57014)" in done.said.splitlines()[-1]

@@ -17,7 +17,7 @@ BOOTSTRAP = PROJECT / "app/database/row_security/bootstrap.py"
 @pytest.fixture
 def deployment(maintenance_url: str, tmp_path: Path) -> Iterator[Deployment]:
     """The project, with a database that has had no revision."""
-    folder = copytree(PROJECT, tmp_path / "project", ignore=ignore_patterns(".*", "tests", "__pycache__"))
+    folder = copytree(PROJECT, tmp_path / "project", ignore=ignore_patterns(".*", "tests"))
     with new_database(maintenance_url) as url:
         get_settings.cache_clear()
         deployment = Deployment(folder, url, environment_of(url))
