@@ -8,7 +8,7 @@ from projects import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
 FILES = [path for folder in ("app", "dev", "migrate") for path in (ROOT / "template" / folder).rglob("*")]
-SOURCES = "\n".join(path.read_text() for path in FILES if path.suffix in {".py", ".jinja"})
+SOURCES = "\n".join(path.read_text() for path in FILES if re.search(r"\.(py|jinja)($|\{)", path.name))
 SETTINGS = (ROOT / "template" / "app" / "settings.py.jinja").read_text()
 CODES = re.findall(r'Failure\(HTTPStatus\.\w+, "(\w+)"', SOURCES)
 # But the first block, which shows the form of a line.
