@@ -38,7 +38,7 @@ def prepared_database(project: Path, server: Server) -> str:
 
 
 def migrated_database(project: Path, server: Server) -> str:
-    """Create a database as its operator leaves it to a project, and return its owner's URL."""
+    """Create a database that has the schema of a project, and return its owner's URL."""
     url = prepared_database(project, server)
     make_schema(project, url)
     return url

@@ -37,6 +37,13 @@ class Room(Base):
     )
 
 
+sa.Table(
+    "summaries",
+    Base.metadata,
+    sa.Column("label_id", sa.Uuid, sa.ForeignKey("app.labels.id"), primary_key=True),
+    schema="reports",
+)
+
 for text in (
     "CREATE VIEW app.tall AS SELECT id, name FROM app.rooms WHERE floor > 9",
     "CREATE FUNCTION app.floors() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(floor) FROM app.rooms'",
@@ -72,6 +79,10 @@ CREATE TABLE app.rooms (
     CONSTRAINT ck_rooms_taken EXCLUDE USING gist (taken WITH &&)
 );
 CREATE INDEX ix_rooms_floor ON app.rooms (floor) WHERE floor > 0;
+CREATE SCHEMA reports;
+CREATE TABLE reports.summaries (
+    label_id uuid CONSTRAINT pk_summaries PRIMARY KEY CONSTRAINT fk_summaries_label_id REFERENCES app.labels
+);
 COMMENT ON TABLE app.rooms IS 'where people meet\\: app.rooms';
 COMMENT ON COLUMN app.rooms.name IS 'at the door';
 CREATE TRIGGER touch_row BEFORE UPDATE ON app.rooms FOR EACH ROW EXECUTE FUNCTION app.touch_row();
@@ -360,6 +371,13 @@ SECURITY = {
         "CREATE OR REPLACE FUNCTION private.has_scope(wanted text) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT true'"
     ): ("function private.has_scope(text): in the database",),
     "GRANT EXECUTE ON FUNCTION private.current_user_id() TO PUBLIC": (
+        "revoked from PUBLIC of private.current_user_id(): not in the database, in the models EXECUTE",
+    ),
+    (
+        "ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON FUNCTIONS TO pg_monitor;; "
+        "GRANT EXECUTE ON FUNCTION private.current_user_id() TO PUBLIC"
+    ): (
+        "default grant everywhere to pg_monitor on FUNCTIONS of postgres of schema app: not in the models",
         "revoked from PUBLIC of private.current_user_id(): not in the database, in the models EXECUTE",
     ),
     "REVOKE USAGE ON SCHEMA private FROM authenticated": (

@@ -406,6 +406,8 @@ def test_a_unique_constraint_is_replaced_under_the_references_that_lean_on_it(
     alembic(project, url, "revision --autogenerate --message lean", "upgrade head")
     execute(url, "UPDATE app.products SET parent = sku")
     unique = 'sa.UniqueConstraint("sku", postgresql_nulls_not_distinct=True), '
+    (lean,) = query(url, "SELECT version_num FROM private.alembic_version")
+    unique += 'sa.UniqueConstraint("name", "sku"), '
     edit(project, {"sa.String(32), unique=True": "sa.String(32)", ARGUMENTS: f"{ARGUMENTS}{unique}"})
     before = read_catalog(url)
     told = alembic(project, url, WRITE, READ, "upgrade head", "check")
@@ -413,8 +415,12 @@ def test_a_unique_constraint_is_replaced_under_the_references_that_lean_on_it(
     assert LINT(told[told.index("SET lock_timeout") : told.rindex("COMMIT;") + 8], tmp_path) == ""
     after = read_catalog(url)
     assert [line.split(" | ")[2] for line in after if line not in before and line.startswith("constraint")] == [
-        "UNIQUE NULLS NOT DISTINCT (sku)"
+        "UNIQUE (name, sku)",
+        "UNIQUE NULLS NOT DISTINCT (sku)",
     ]
+    # Interrupted at its end, it begins anew.
+    alembic(project, url, f"stamp {lean}", "upgrade head")
+    assert read_catalog(url) == after
     alembic(project, url, "downgrade -1")
     assert [line.replace(" NOT VALID", "") for line in read_catalog(url)] == before
     alembic(project, url, "upgrade head")

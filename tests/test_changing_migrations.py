@@ -79,6 +79,8 @@ def test_generated_revisions_come_later_and_go(released: Path, place: Path, post
 
     statement = add_column(project, "by_hand")
     change(project, "manual")
+    update(project)
+    assert git(project, "status", "--porcelain") == ""
     deployed.python("-m", "alembic", "revision", "-m", "by hand")
     write(project, statement)
     deployed.python("-m", "migrate.command")

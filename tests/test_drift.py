@@ -140,7 +140,9 @@ def test_it_can_be_run_and_makes_the_same(project: Path, server: Server) -> None
     changes = ["ALTER TABLE app.notes DISABLE TRIGGER touch_row", *planted.ACCESS]
     execute(url, ";".join(change for change in changes if "CREATE ROLE" not in change))
     execute(twin, "DROP SCHEMA IF EXISTS app")
-    execute(twin, schema_of(project, url))
+    written = schema_of(project, url)
+    assert "reference from" not in written  # which the constraint of another table says
+    execute(twin, written)
     assert without_enums(schema_of(project, twin)) == without_enums(schema_of(project, url))
 
 

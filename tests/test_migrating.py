@@ -34,4 +34,4 @@ def project(render: Render) -> Path:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_mistake_is_noticed(mutant: Mutant, project: Path, assert_noticed: Notices) -> None:
-    assert_noticed(mutant, project, SECONDS="6")
+    assert_noticed(mutant, project)

@@ -5,6 +5,7 @@ Projects under test have a copy of this file.
 
 import functools
 import json
+import multiprocessing.process
 import os
 import runpy
 import subprocess
@@ -32,20 +33,27 @@ class Ended(NamedTuple):
 def run_python(
     folder: Path, arguments: list[str], environment: dict[str, str], *, typed: str = "", seconds: float | None = None
 ) -> Ended:
-    """Run `python -c CODE …` or `python -m MODULE …` in a process of its own, which is killed after so many seconds."""
+    """Run `python -c CODE …` or `python -m MODULE …` in a process of its own; what is registered for its exit is not.
+
+    TimeoutError where it takes longer than so many seconds: it is killed then.
+    """
     with tempfile.NamedTemporaryFile() as keyboard, tempfile.NamedTemporaryFile() as printed:
         Path(keyboard.name).write_text(typed)
         process = FORKS.Process(
             target=_become, args=(folder, arguments, environment, (keyboard.name, printed.name, printed.name), _path())
         )
         process.start()
+        # Every start asks for the ends of all the others, also those that another thread is waiting for.
+        vars(multiprocessing.process)["_children"].discard(process)
         process.join(seconds)
+        code = process.exitcode
         process.kill()
         process.join()
-        code = process.exitcode
         process.close()
-        assert code is not None
-        return Ended(code, printed.read().decode())
+        said = printed.read().decode()
+        if code is None:
+            raise TimeoutError(f"python {' '.join(arguments)} takes longer than {seconds} s:\n{said}")
+        return Ended(code, said)
 
 
 @functools.cache

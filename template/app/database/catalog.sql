@@ -44,8 +44,8 @@ WITH schemas AS (
         ('revoked from ', acldefault(kind, owner), acl)) AS changes (way, has, had), LATERAL (
         SELECT grantee, privilege_type, is_grantable FROM aclexplode(has)
         EXCEPT SELECT grantee, privilege_type, is_grantable FROM aclexplode(had)
-        EXCEPT SELECT grantee, privilege_type, is_grantable FROM pg_default_acl, aclexplode(defaclacl)
-            WHERE defaclnamespace = 0 AND defaclrole = owner AND defaclobjtype::text ~* kind::text) AS item
+        EXCEPT SELECT grantee, privilege_type, is_grantable FROM pg_default_acl, aclexplode(defaclacl) WHERE way ~ '^g'
+            AND defaclnamespace = 0 AND defaclrole = owner AND defaclobjtype::text ~* kind::text) AS item
     WHERE acl IS NOT NULL
 
 ), items (relation, name, definition, rank, position, class, object) AS (

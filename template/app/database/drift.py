@@ -11,6 +11,7 @@ from app.database.catalog import WHOLE, Item, made_schemas, make_schemas, our_ta
 from app.database.errors import sqlstate
 
 SUFFIX = "__models"
+LINKS = ("reference from ", "child ")  # to a table of our own: its models say it
 CODE = {"view", "materialized view", "function", "procedure", "aggregate"}
 REASONS = {
     "42501": "the login of MIGRATION_DATABASE_URL needs CREATE on the database",
@@ -34,9 +35,11 @@ def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
     """
     found, wanted = read_catalog(connection, made_schemas()), read_models(connection)
     # In `private` others may have tables, too; but what runs or shows something there is the models' affair.
-    looked_at = {item.relation for item in wanted} | {item.relation for item in found if item.name in CODE}
+    made = {item.relation for item in wanted}
+    looked_at = made | {item.relation for item in found if item.name in CODE}
     found = [item for item in found if item.relation in looked_at or not item.relation.startswith("private.")]
-    said = _by_name(wanted)
+    said, links = _by_name(wanted), {start + relation for start in LINKS for relation in made}
+    found = [item for item in found if item.name not in links]
     return {key: _in_words_of(said.get(key), text) for key, text in _by_name(found).items()}, said
 
 
@@ -61,7 +64,7 @@ def read_models(connection: sa.Connection) -> list[Item]:
             for statement in (*make_schemas(), *statements_of(our_tables())):
                 connection.exec_driver_sql(there.sub(rf"\g<0>{SUFFIX}", statement))
             items = read_catalog(connection, [schema + SUFFIX for schema in made_schemas()])
-            items = [item for item in items if not item.name.startswith("default grant everywhere ")]  # not made here
+            items = [item for item in items if not item.name.startswith(("default grant everywhere ", *LINKS))]
             savepoint.rollback()
     except DBAPIError as error:
         reason = REASONS.get(sqlstate(error) or "", f"{error.orig} in {error.statement}")
