@@ -34,8 +34,8 @@ def catalogs(connection: sa.Connection) -> tuple[Catalog, Catalog]:
     SystemExit says why they cannot be made.
     """
     found, wanted = read_catalog(connection, made_schemas()), read_models(connection)
-    # In `private` others may have tables, too; but what runs or shows something there is the models' affair.
     made = {item.relation for item in wanted}
+    # In `private` others may have tables, too; but what runs or shows something there is the models' affair.
     looked_at = made | {item.relation for item in found if item.name in CODE}
     found = [item for item in found if item.relation in looked_at or not item.relation.startswith("private.")]
     said, links = _by_name(wanted), {start + relation for start in LINKS for relation in made}
